@@ -1,0 +1,37 @@
+"""Errors that a user caused and can mend. Everything else is our bug and ends in a traceback.
+
+    UserError                     what and where, and the remedy: two lines, exit status 2
+    ├── ModelError                models/: a call the network cannot answer (also ValueError)
+    ├── CheckpointError           models/: a weight file that is missing, foreign, damaged or hostile (also ValueError)
+    ├── MediaError                stages/: a clip that cannot be read or written (also OSError)
+    ├── NoFaceError               stages/: no face where the policy demands one (also LookupError)
+    └── ConfigError               pipeline/: a setting that does not exist or cannot be (also ValueError)
+"""
+
+
+class UserError(Exception):
+    """Base of every error that is the user's to mend.
+
+    Attributes:
+        what: one line, what is wrong and where (file, setting, frame).
+        remedy: one line, what to do about it.
+    """
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.remedy})"
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.what, self.remedy)
+
+
+class ModelError(UserError, ValueError):
+    """The network was asked for something that it cannot do."""
+
+
+class CheckpointError(UserError, ValueError):
+    """A weight file is missing, foreign, damaged or hostile."""
