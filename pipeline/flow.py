@@ -1,0 +1,123 @@
+"""How items move between stages: the one thread primitive, and the links that time it and name what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, TypeVar
+
+from pipeline.telemetry import StageMeter
+
+T = TypeVar("T")
+_POLL_S = 0.05
+
+
+def prefetch(
+    upstream: Generator[T, None, None], depth: int, meter: StageMeter | None = None
+) -> Generator[T, None, None]:
+    """Run `upstream` on a thread of its own, at most `depth` finished items ahead of the consumer.
+
+    Order is kept. An error of `upstream` is raised again in the consumer with its traceback. Leaving early (``break``,
+    an exception, Ctrl-C) stops the thread after the item that it is working on, closes `upstream` on that thread, and
+    joins it: none is left behind. `meter.waited_s` receives the seconds that the consumer waited.
+    """
+    items: queue.Queue[tuple[Any, BaseException | None, bool]] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def put(item: Any, error: BaseException | None = None, end: bool = False) -> None:
+        while not stop.is_set():  # a plain put() would hang for ever once the consumer has left
+            try:
+                return items.put((item, error, end), timeout=_POLL_S)
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            with contextlib.closing(upstream):
+                for item in upstream:
+                    put(item)
+                    if stop.is_set():
+                        return
+        except BaseException as error:
+            put(None, error)
+        else:
+            put(None, end=True)
+
+    worker = threading.Thread(target=work, name="prefetch", daemon=True)
+    try:
+        worker.start()
+        while True:
+            start = time.perf_counter()
+            item, error, end = items.get()
+            if meter is not None:
+                meter.waited_s += time.perf_counter() - start
+            if error is not None:
+                raise error
+            if end:
+                return
+            if meter is not None:
+                meter.delivered += 1
+            yield item
+    finally:
+        stop.set()
+        if worker.ident is not None:
+            worker.join()
+
+
+class Flow:
+    """Ties stages together: each `link` meters its stage and gives it a thread where `buffers` names it.
+
+    Args:
+        buffers: stage name → queue depth. The stages up to and including a named one run on one thread, at most `depth`
+            items ahead of what follows. An empty mapping runs everything on the caller's thread, with the same result.
+        first_index: frame number of the first item, for the notes on errors.
+    """
+
+    def __init__(self, buffers: Mapping[str, int], first_index: int = 0) -> None:
+        self.meters: list[StageMeter] = []
+        self._last: Generator[Any, None, None] | None = None
+        self._buffers = buffers
+        self._first_index = first_index
+
+    def link(self, name: str, items: Iterator[T]) -> Generator[T, None, None]:
+        """Return `items`, metered under `name`, and on its own thread when `buffers` says so."""
+        upstream = self.meters[-1] if self.meters else None
+        meter = StageMeter(name, upstream)
+        self.meters.append(meter)
+        linked = self._metered(meter, items, self._last)
+        depth = self._buffers.get(name, 0)
+        if depth:
+            meter.buffered = depth
+            linked = prefetch(linked, depth, meter)
+        self._last = linked
+        return linked
+
+    def _metered(
+        self, meter: StageMeter, items: Iterator[T], upstream: Generator[Any, None, None] | None
+    ) -> Generator[T, None, None]:
+        try:
+            while True:
+                start = time.perf_counter()
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+                except Exception as error:
+                    if not getattr(error, "__notes__", None):
+                        frame = self._first_index + meter.position
+                        error.add_note(f"stage {meter.name}, frame {frame} or up to its look-ahead before it")
+                    raise
+                finally:
+                    meter.spent_s += time.perf_counter() - start
+                meter.items += 1
+                if not meter.buffered:
+                    meter.delivered += 1
+                yield item
+        finally:
+            for ending in (items, upstream):  # the stage first, then what feeds it, back to the source
+                close = getattr(ending, "close", None)
+                if close is not None:
+                    close()
