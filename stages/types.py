@@ -1,6 +1,6 @@
 """What flows through the pipeline: one type per border, each holding the one before it.
 
-    ClipInfo → Frame → FaceFrame → CroppedFrame → EncodedFrame → RenderedFrame → OutputFrame
+    ClipInfo → Frame → ShotFrame → FaceFrame → StyledFrame → CroppedFrame → EncodedFrame → RenderedFrame → OutputFrame
 
 All are frozen. No face is an empty tuple, never None. Time is integer pts in the clip's time base. Arrays are never
 written to after they were put into one of these.
@@ -146,6 +146,23 @@ class FaceFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class StyleRef:
+    """Which w+ a face is rendered with."""
+
+    key: int
+    """Faces with the same key share one w+; the first of them carries `aligned`."""
+    aligned: NDArray[np.float32] | None
+    """[3, 256, 256] in [−1, 1]: the FFHQ-aligned style crop x2 that w+ is computed from; None where it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class StyledFrame:
+    face_frame: FaceFrame
+    styles: tuple[StyleRef, ...]
+    """One per face, in the order of `face_frame.faces`."""
+
+
+@dataclass(frozen=True, slots=True)
 class CropWindow:
     """The part of the upright frame that the network sees, at face scale.
 
@@ -170,11 +187,10 @@ class CroppedFace:
     """One face's inputs for the network."""
 
     face: Face
+    style: StyleRef
     window: CropWindow
     image: NDArray[np.float32]
     """[3, h, w] in [−1, 1]: the unaligned window x1."""
-    aligned: NDArray[np.float32] | None
-    """[3, 256, 256] in [−1, 1]: the FFHQ-aligned style crop x2, only where w+ is taken from this frame."""
 
 
 @dataclass(frozen=True, slots=True)

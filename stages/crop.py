@@ -1,0 +1,97 @@
+"""crop: the window that the network sees, at face scale (64 px between the eyes), cut with anti-aliasing.
+
+The whole frame when it fits a pixel budget at that scale, else a window that follows the face. The encoder needs no
+alignment here (StyleGANEX §3.1: a first-layer feature for the unaligned frame); only the scale matters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Generator
+from typing import Literal
+
+from pydantic import Field
+
+from stages.base import Section
+from stages.pixels import to_network
+from stages.resample import Resampler, axis_operator
+from stages.types import CroppedFace, CroppedFrame, CropWindow, Face, StyledFrame
+
+
+class CropConfig(Section):
+    """What the network sees."""
+
+    frame: Literal["auto", "full", "window"] = "auto"
+    """full: the whole frame at face scale; window: a square around the face; auto: full when it fits `max_pixels`."""
+    max_pixels: int = Field(400_000, ge=4096)
+    """Budget of the network's input, in pixels at face scale, for `frame: auto`."""
+    window_px: int = Field(512, ge=128, le=4096, multiple_of=8)
+    """Side of the window, in pixels at face scale (published: 512)."""
+    eye_distance_px: float = Field(64.0, ge=16, le=256)
+    """Distance between the eyes in the network's input, in pixels. The published models were trained at 64."""
+    snap: float = Field(0.04, ge=0, le=0.2)
+    """A whole frame whose scale is this close to 1 is not resampled at all."""
+
+
+class Crop:
+    """StyledFrame → CroppedFrame."""
+
+    name = "crop"
+    lookahead = 0
+
+    def __init__(self, config: CropConfig) -> None:
+        self._config = config
+
+    def stream(self, items: Generator[StyledFrame, None, None]) -> Generator[CroppedFrame, None, None]:
+        """Cut one window per face. A whole frame keeps the scale of its shot's first face, so that nothing breathes."""
+        shot, scale, full = -1, 1.0, False
+        with contextlib.closing(items):
+            for item in items:
+                faces = item.face_frame.faces
+                if faces and item.face_frame.shot != shot:
+                    shot = item.face_frame.shot
+                    size = item.face_frame.frame.clip.upright_size
+                    scale = self._face_scale(faces[0], self._config.snap)
+                    full = self._is_full(size, scale, len(faces))
+                yield self._crop(item, scale, full and len(faces) == 1)
+
+    def _face_scale(self, face: Face, snap: float = 0.0) -> float:
+        scale = self._config.eye_distance_px / face.eye_distance
+        return 1.0 if abs(scale - 1.0) <= snap else scale
+
+    def _is_full(self, size: tuple[int, int], scale: float, num_faces: int) -> bool:
+        if self._config.frame != "auto":
+            return self._config.frame == "full"
+        return num_faces == 1 and size[0] * scale * size[1] * scale <= self._config.max_pixels
+
+    def _crop(self, item: StyledFrame, scale: float, full: bool) -> CroppedFrame:
+        if not item.face_frame.faces:
+            return CroppedFrame(item.face_frame, ())
+        rgb = item.face_frame.frame.rgb()
+        height, width = rgb.shape[:2]
+        crops: list[CroppedFace] = []
+        for face, style in zip(item.face_frame.faces, item.styles, strict=True):
+            window = full_window(width, height, scale) if full else self._following_window(face)
+            cut = window_resampler(window, width, height)
+            crops.append(CroppedFace(face, style, window, to_network(cut(rgb))))
+        return CroppedFrame(item.face_frame, tuple(crops))
+
+    def _following_window(self, face: Face) -> CropWindow:
+        scale, side = self._face_scale(face), self._config.window_px
+        left, top = (c + 0.5 - side / scale / 2 for c in face.center)
+        return CropWindow(scale, left, top, side, side, full=False)
+
+
+def full_window(width: int, height: int, scale: float) -> CropWindow:
+    """The whole frame at `scale`, its size rounded up to multiples of 8; what lies beyond the frame is reflected."""
+    columns, rows = (8 * math.ceil(max(round(n * scale), 1) / 8) for n in (width, height))
+    return CropWindow(scale, 0.0, 0.0, columns, rows, full=True)
+
+
+def window_resampler(window: CropWindow, width: int, height: int) -> Resampler:
+    """From a frame of width × height pixels to the window's pixels."""
+    return Resampler(
+        rows=axis_operator(height, window.height, window.scale, window.top),
+        cols=axis_operator(width, window.width, window.scale, window.left),
+    )

@@ -1,0 +1,31 @@
+"""edit: what a task does to the latents between inversion and synthesis."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+
+import torch
+
+from stages.recipe import Recipe
+from stages.types import EncodedFrame
+
+
+class Edit:
+    """EncodedFrame → EncodedFrame with the recipe's edits applied to every latent."""
+
+    name = "edit"
+    lookahead = 0
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._edits = recipe.edits
+
+    def stream(self, items: Generator[EncodedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
+        """Apply the edits in order."""
+        with contextlib.closing(items):
+            for item in items:
+                latents = list(item.latents)
+                with torch.inference_mode():
+                    for edit in self._edits:
+                        latents = [edit(latent) for latent in latents]
+                yield EncodedFrame(item.cropped, tuple(latents))

@@ -1,0 +1,73 @@
+"""invert: the encoder. w+ once per style key from the aligned crop, f and the skip features from every window."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+
+import torch
+from torch import Tensor
+
+from models.latent import Latent
+from models.styleganex import StyleGANEX
+from stages.batches import batched, by_shape
+from stages.style import CLIP_KEY
+from stages.types import CroppedFace, CroppedFrame, EncodedFrame
+
+
+class Invert:
+    """CroppedFrame → EncodedFrame, `batch_size` frames at a time.
+
+    Args:
+        net: in eval mode; its device is where the work happens.
+        batch_size: frames per pass. The result does not depend on it beyond float rounding.
+    """
+
+    name = "invert"
+
+    def __init__(self, net: StyleGANEX, batch_size: int) -> None:
+        self._net = net
+        self._batch_size = batch_size
+        self._device = next(net.parameters()).device
+
+    @property
+    def lookahead(self) -> int:
+        """Frames held back before the first output."""
+        return self._batch_size - 1
+
+    def stream(self, items: Generator[CroppedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
+        """Invert every window; frames without a face pass through with no latents."""
+        wplus: dict[int, Tensor] = {}
+        shot = 0
+        with contextlib.closing(items):
+            for group in batched(items, self._batch_size):
+                keyed: list[Tensor] = []
+                for item in group:
+                    if item.face_frame.shot != shot:
+                        shot = item.face_frame.shot
+                        wplus = {key: w for key, w in wplus.items() if key == CLIP_KEY}
+                    keyed += [self._wplus(crop, wplus) for crop in item.crops]
+                latents = iter(self._invert([crop for item in group for crop in item.crops], keyed))
+                for item in group:
+                    yield EncodedFrame(item, tuple(next(latents) for _ in item.crops))
+
+    def _wplus(self, crop: CroppedFace, wplus: dict[int, Tensor]) -> Tensor:
+        if crop.style.aligned is not None:
+            aligned = torch.from_numpy(crop.style.aligned)[None].to(self._device)
+            with torch.inference_mode():
+                wplus[crop.style.key] = self._net.encode_style(aligned)
+        return wplus[crop.style.key]
+
+    def _invert(self, crops: Sequence[CroppedFace], wplus: Sequence[Tensor]) -> list[Latent]:
+        latents: dict[int, Latent] = {}
+        for members in by_shape([crop.image.shape for crop in crops]):
+            x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members]).to(self._device)
+            with torch.inference_mode():
+                content = self._net.encode_content(x1)
+            for row, i in enumerate(members):
+                latents[i] = Latent(
+                    wplus=wplus[i],
+                    feature=None if content.feature is None else content.feature[row : row + 1],
+                    skips=tuple(skip[row : row + 1] for skip in content.skips),
+                )
+        return [latents[i] for i in range(len(crops))]
