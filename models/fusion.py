@@ -1,0 +1,66 @@
+"""Skip connections from encoder to generator (StyleGANEX §3.2, §4.2), with attention to the editing vector."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.config import ModelConfig
+
+
+class AdaIN(nn.Module):
+    """Instance norm whose scale and shift come from a label: x [B, C, H, W], label [B, D]."""
+
+    def __init__(self, channels: int, label_dim: int) -> None:
+        super().__init__()
+        self.style = nn.Linear(label_dim, 2 * channels)
+        with torch.no_grad():
+            self.style.bias.copy_(torch.cat([torch.ones(channels), torch.zeros(channels)]))
+
+    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+        gamma, beta = self.style(label)[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(beta, F.instance_norm(x, eps=1e-5), gamma)
+
+
+class SkipFusion(nn.Module):
+    """Brings one encoder feature E_k into the generator before block k.
+
+    Args:
+        skip_channels: of E_k.
+        channels: of the generator's feature at this place.
+    """
+
+    def __init__(self, config: ModelConfig, skip_channels: int, channels: int) -> None:
+        super().__init__()
+        self.transform = nn.Sequential(nn.Conv2d(skip_channels, channels, 3, padding=1), nn.LeakyReLU(0.01))
+        self.fusion_out = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        if config.skip_to_rgb:
+            self.fusion_skip = nn.Conv2d(3 + channels, 3, 3, padding=1)
+        if config.attention:
+            layers: list[nn.Module] = [nn.Linear(config.style_dim, channels), nn.LeakyReLU(0.2)]
+            for _ in range(config.attention):
+                layers += [nn.Linear(channels, channels), nn.LeakyReLU(0.2)]
+            self.linear = nn.Sequential(*layers)
+            self.norm = AdaIN(2 * channels, channels)
+            self.conv = nn.Conv2d(2 * channels, 1, 3, padding=1)
+        self.skip_to_rgb = config.skip_to_rgb
+        self.attention = config.attention > 0
+
+    def forward(self, x: Tensor, rgb: Tensor, skip: Tensor, direction: Tensor | None) -> tuple[Tensor, Tensor]:
+        """New feature and running RGB.
+
+        Args:
+            x: [B, C, H, W], the generator's feature.
+            rgb: [B, 3, H, W], the running image.
+            skip: [B, skip_channels, H, W], E_k.
+            direction: [1 or B, style_dim], the editing vector at this layer. None: no edit, no attention. An edit of
+                strength 0 is a vector of zeros, which does attend.
+        """
+        y = self.transform(skip)
+        if self.attention and direction is not None:
+            difference = torch.cat([x, (x - y).abs()], dim=1)
+            y = y * torch.tanh(torch.relu(self.conv(self.norm(difference, self.linear(direction)))))
+        if self.skip_to_rgb:
+            rgb = self.fusion_skip(torch.cat([rgb, y], dim=1))
+        return self.fusion_out(torch.cat([x, y], dim=1)), rgb
