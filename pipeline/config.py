@@ -1,0 +1,155 @@
+"""The shape of the YAML file, and the one way to load it. YAML path == field path == module name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError
+from stages.read import ReadConfig
+from stages.shots import ShotsConfig
+from stages.track import TrackConfig
+from stages.write import WriteConfig
+
+from pipeline.errors import ConfigError
+from stages.base import Section
+from stages.composite import CompositeConfig
+from stages.crop import CropConfig
+from stages.style import StyleConfig
+from stages.tasks import Task, ToonifyTask
+
+
+class BuffersConfig(Section):
+    """How many finished frames may wait between the three threads."""
+
+    crop: int = Field(4, ge=0, le=64)
+    """Behind reading, tracking and cropping; 0: no thread of their own."""
+    synthesize: int = Field(4, ge=0, le=64)
+    """Behind the network; 0: no thread of its own."""
+
+
+class ReportConfig(Section):
+    """What is written beside the output."""
+
+    enabled: bool = True
+    """Write OUTPUT.report.json and OUTPUT.report.md."""
+    preview_frames: int = Field(4, ge=0, le=16)
+    """Frames in the before/after picture OUTPUT.preview.png; 0: no picture."""
+    verify: bool = False
+    """Have ffprobe count and compare the finished file, where that program exists."""
+
+
+class RunConfig(Section):
+    """Everything that decides a render, besides the two paths."""
+
+    task: Task = ToonifyTask()
+    """What is done to the faces."""
+    model: str | None = None
+    """Name in the model zoo or path of a weight file; null: the best one at hand for the task."""
+    device: str = "auto"
+    """auto (a GPU when there is one), cpu, cuda, cuda:0, mps."""
+    batch_size: int | None = Field(None, ge=1, le=256)
+    """Frames per pass of the network; null: 8 on a GPU, 1 on a CPU, where more gains nothing."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads of the network; null: all cores."""
+    precision: Literal["fp32"] = "fp32"
+    """Arithmetic of the network."""
+    seed: int = 0
+    """For tasks that draw random latents or noise."""
+    read: ReadConfig = ReadConfig()
+    shots: ShotsConfig = ShotsConfig()
+    track: TrackConfig = TrackConfig()
+    style: StyleConfig = StyleConfig()
+    crop: CropConfig = CropConfig()
+    composite: CompositeConfig = CompositeConfig()
+    write: WriteConfig = WriteConfig()
+    buffers: BuffersConfig = BuffersConfig()
+    report: ReportConfig = ReportConfig()
+
+
+def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> RunConfig:
+    """Read a YAML file and lay overrides over it.
+
+    Args:
+        path: YAML file, or None for the defaults.
+        overrides: dotted setting → value, e.g. ``{"track.smooth_s": 0.4, "task": {"kind": "toonify"}}``.
+
+    Raises:
+        ConfigError: the file is missing or not YAML; a setting does not exist (names the nearest one) or cannot be.
+    """
+    where = str(path) if path is not None else "settings"
+    data = read_yaml(Path(path)) if path is not None else {}
+    return parse_config(data, overrides or {}, where)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}", "give the path of a YAML file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ConfigError(f"{place}: not valid YAML", "mend the syntax; every line is `key: value`") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected `key: value` lines at the top", "see configs/toonify.yaml")
+    return data
+
+
+def parse_config(data: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> RunConfig:
+    """Validate the YAML file's mapping with dotted `overrides` laid over it; `where` names the file in errors."""
+    merged = dict(data)
+    for dotted, value in overrides.items():
+        _set(merged, dotted.split("."), value, where)
+    try:
+        return RunConfig.model_validate(merged)
+    except ValidationError as error:
+        raise validation_error(error, RunConfig, where) from error
+
+
+def _set(tree: dict[str, Any], keys: list[str], value: Any, where: str) -> None:
+    for key in keys[:-1]:
+        child = tree.get(key) or {}
+        if not isinstance(child, dict):
+            raise ConfigError(f"{where}: {'.'.join(keys)}: {key} is not a section", "see `run_pipeline.py explain`")
+        tree[key] = tree = dict(child)
+    tree[keys[-1]] = value
+
+
+def validation_error(error: ValidationError, model: type[BaseModel], where: str) -> ConfigError:
+    """pydantic's first complaint as one line what and one line remedy."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"] if str(part) not in ("toonify", "none") or first["loc"][-1] == part]
+    setting = ".".join(location)
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(model, [str(part) for part in first["loc"][:-1]])
+        near = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+        remedy = f"did you mean {near[0]}?" if near else f"known here: {', '.join(sorted(known))}"
+        return ConfigError(f"{where}: {setting}: no such setting", remedy)
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"].startswith("union_tag"):
+        return ConfigError(f"{where}: {setting}: {message}", "set `kind` to one of the tasks named there")
+    return ConfigError(
+        f"{where}: {setting}: {first['input']!r}: {message[0].lower() + message[1:]}",
+        "see `run_pipeline.py explain` for every setting and its value",
+    )
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """Field names of the section at `path`; task kinds in the path pick the union's member."""
+    schema = model.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in path:
+        node = node.get("properties", {}).get(part, node) if "properties" in node else node
+        mapping = node.get("discriminator", {}).get("mapping", {})
+        if part in mapping:
+            node = {"$ref": mapping[part]}
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+    return list(node.get("properties", {}))

@@ -1,0 +1,43 @@
+"""explain: the stages and every setting, nothing run."""
+
+from __future__ import annotations
+
+import yaml
+
+from pipeline.config import RunConfig
+from stages.style import Style
+
+RENDERING = (
+    ("read", "decode; planes as they came, integer pts"),
+    ("shots", "find hard cuts"),
+    ("track", "detect faces, follow them, fill gaps, smooth the geometry"),
+    ("style", "choose the picture that w+ is taken from; cut the aligned crop there"),
+    ("crop", "cut the window at face scale"),
+    ("invert", "encoder: w+, first-layer feature, skip features"),
+    ("edit", "the task's changes to the latent"),
+    ("synthesize", "generator"),
+    ("composite", "paste back through the matte"),
+    ("write", "encode; copy sound and subtitles; rename when whole"),
+)
+UNTOUCHED = (RENDERING[0], RENDERING[1], ("untouched", "the task renders nothing"), *RENDERING[-2:])
+
+
+def explain(config: RunConfig) -> str:
+    """The stages in order with their threads and look-ahead, then the resolved configuration as YAML."""
+    renders = config.task.recipe().renders
+    buffers, thread = config.buffers.model_dump(), 1
+    lines = [f"task {config.task.kind}"]
+    for name, what in RENDERING if renders else UNTOUCHED:
+        lines.append(f"  thread {thread}  {name:<11} {what}{_lookahead(name, config)}")
+        if buffers.get(name):
+            lines.append(f"            queue of {buffers[name]} frames")
+            thread += 1
+    settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return "\n".join([*lines, "", settings])
+
+
+def _lookahead(name: str, config: RunConfig) -> str:
+    if name == "track":
+        return f" (look-ahead {max(config.track.smooth_s, config.track.fill_s):g} s)"
+    held = {"style": Style(config.style).lookahead}.get(name, 0)
+    return f" (look-ahead up to {held} frames)" if held else ""

@@ -1,0 +1,214 @@
+"""Run one render: open, wire, drive, report, close."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import sys
+import time
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stages.media_probe import probe
+from stages.output import check_output, default_suffix
+from stages.preview import contact_sheet, sample_frames
+from stages.verify import verify
+from stages.write import choose_encoding
+from tqdm import tqdm
+
+from pipeline.config import RunConfig, parse_config
+from pipeline.flow import Flow
+from pipeline.report import Recorder, RunReport, clip_facts, versions
+from pipeline.resources import Loader, Resources
+from pipeline.wire import wire, wire_to_file
+from stages.composite import output_size
+from stages.pixels import PlaneLayout
+from stages.types import ClipInfo, OutputFrame
+
+log = logging.getLogger(__name__)
+LOG_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class StreamedFrame:
+    """A finished frame, as `stream` gives it."""
+
+    image: NDArray[np.uint8]
+    """[H, W, 3] RGB, upright."""
+    pts: int
+    time_base: Fraction
+    index: int
+    """Frame number in the source."""
+    touched: bool
+    """False: no face was rendered here; the picture is the source's."""
+
+
+def render(
+    source: str | Path,
+    output: str | Path | None = None,
+    *,
+    task: str | Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    loader: Loader | None = None,
+    progress: bool = False,
+) -> RunReport:
+    """Render a clip into a file, with a report beside it.
+
+    Args:
+        source: a video, an image, a folder of images or a pattern such as ``shot.%04d.png``.
+        output: file or, for image sequences, folder; None: ``output/{stem}_{task}{suffix}``.
+        task: ``"toonify"`` or a mapping such as ``{"kind": "toonify", "style": "arcane"}``; overrides the config's.
+        config: from `load_config`; None: the defaults.
+        overrides: dotted setting → value, laid over `config`.
+        loader: keeps the models between calls; None: they are loaded for this call.
+        progress: show a progress bar on a terminal, or a log line every ten seconds elsewhere.
+
+    Raises:
+        UserError: the source, the output, the configuration or the weights are not usable. Nothing is left behind.
+    """
+    settings = settle(config, task, overrides)
+    source = Path(source)
+    target = Path(output) if output else default_output(source, settings)
+    check_output(source, target, overwrite=settings.write.overwrite)
+    clip = probe(source)
+    resources = (loader or Loader()).load(settings)
+    report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
+    report.clip, report.fingerprint = clip_facts(clip), fingerprint(source, settings, resources)
+    if resources.model is not None:
+        model = resources.model
+        report.model = {"name": model.name, "path": str(model.path), "sha256": model.sha256, "note": model.note}
+    with _collect_warnings(report.warnings):
+        _drive(settings, clip, resources, target, report, progress)
+        if settings.report.verify:
+            report.warnings += verify(source, target)
+    if settings.report.enabled:
+        _write_report(report, source, target, settings.report.preview_frames)
+    return report
+
+
+def stream(
+    source: str | Path,
+    *,
+    task: str | Mapping[str, Any] | None = None,
+    config: RunConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    loader: Loader | None = None,
+) -> Iterator[StreamedFrame]:
+    """Yield finished frames as they are done, without writing a file. Arguments as for `render`.
+
+    Leaving the loop early stops every thread and closes the source.
+    """
+    settings = settle(config, task, overrides)
+    clip = probe(Path(source))
+    resources = (loader or Loader()).load(settings)
+    layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
+    with contextlib.closing(_finished(settings, clip, resources, layout)) as frames:
+        for item in frames:
+            yield StreamedFrame(item.rgb8(), item.pts, clip.time_base, item.source.frame.index, item.touched)
+
+
+def settle(
+    config: RunConfig | None, task: str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
+) -> RunConfig:
+    """The configuration of one render."""
+    data = (config or RunConfig()).model_dump()
+    if task is not None:
+        data["task"] = {"kind": task} if isinstance(task, str) else dict(task)
+    return parse_config(data, overrides or {}, "settings")
+
+
+def default_output(source: Path, config: RunConfig) -> Path:
+    """``output/{stem}_{task}{suffix}``; the suffix is the source's where it can be written."""
+    return Path("output") / f"{source.stem}_{config.task.kind}{default_suffix(source)}"
+
+
+def fingerprint(source: Path, config: RunConfig, resources: Resources) -> str:
+    """sha256 over what decides the output: the input's content, the configuration and the weights."""
+    digest = hashlib.sha256(config.model_dump_json(exclude={"buffers", "report", "threads", "batch_size"}).encode())
+    digest.update((resources.model.sha256 if resources.model else "").encode())
+    for path in sorted(source.iterdir()) if source.is_dir() else [source]:
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _finished(
+    config: RunConfig, clip: ClipInfo, resources: Resources, layout: PlaneLayout
+) -> Generator[OutputFrame, None, None]:
+    return wire(config, clip, resources, Flow(_buffers(config), config.read.start), (layout, clip.color))
+
+
+def _buffers(config: RunConfig) -> dict[str, int]:
+    return config.buffers.model_dump()
+
+
+def _drive(
+    config: RunConfig, clip: ClipInfo, resources: Resources, target: Path, report: RunReport, progress: bool
+) -> None:
+    scale = resources.model.net.config.output_scale if resources.model else 1
+    width, height = output_size(config.composite, clip.upright_size, scale)
+    planes = choose_encoding(clip, config.write, target.suffix, width, height)
+    flow = Flow(_buffers(config), config.read.start)
+    recorder = Recorder(report)
+    started = time.perf_counter()
+    with contextlib.closing(wire_to_file(config, clip, resources, flow, planes, target)) as written:
+        for item in _with_progress(written, clip, config, progress):
+            recorder.add(item)
+    recorder.finish(flow.meters, time.perf_counter() - started)
+
+
+def _with_progress(
+    frames: Iterator[OutputFrame], clip: ClipInfo, config: RunConfig, progress: bool
+) -> Iterator[OutputFrame]:
+    """tqdm on a terminal, a log line every ten seconds elsewhere."""
+    total = clip.num_frames if config.read.end is None else config.read.end
+    if total is not None:
+        total = max(min(total, clip.num_frames or total) - config.read.start, 0)
+    if progress and sys.stderr.isatty():
+        yield from tqdm(frames, total=total, unit="frame", desc=clip.path.name, dynamic_ncols=True)
+        return
+    started = logged = time.perf_counter()
+    for count, item in enumerate(frames, start=1):
+        yield item
+        now = time.perf_counter()
+        if progress and now - logged >= LOG_EVERY_S:
+            logged, rate = now, count / (now - started)
+            left = f", {(total - count) / rate:.0f} s left" if total else ""
+            log.info("%s: frame %d of %s, %.2f frames/s%s", clip.path.name, count, total or "?", rate, left)
+
+
+@contextlib.contextmanager
+def _collect_warnings(into: list[str]) -> Iterator[None]:
+    """Put every warning that the project logs meanwhile into the report as well."""
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.split(".")[0] in ("models", "stages", "pipeline"):
+                text = record.getMessage()
+                if text not in into:
+                    into.append(text)
+
+    handler = Collector(logging.WARNING)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def _write_report(report: RunReport, source: Path, target: Path, preview_frames: int) -> None:
+    preview = None
+    if preview_frames:
+        preview = target.with_name(f"{target.name}.preview.png")
+        contact_sheet(
+            sample_frames(source, preview_frames, report.config["read"]), sample_frames(target, preview_frames), preview
+        )
+    target.with_name(f"{target.name}.report.json").write_text(report.to_json(), encoding="utf-8")
+    target.with_name(f"{target.name}.report.md").write_text(report.to_markdown(preview), encoding="utf-8")
