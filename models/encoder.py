@@ -90,14 +90,10 @@ class Encoder(nn.Module):
     def _trunk(self, x: Tensor) -> dict[str, Tensor]:
         x = self.translation(x) if self.config.translation else self.input_layer(x)
         taps = {"c256": x}
-        names = {unit: name for name, unit in self.config.tap_units.items()}
-        # Where a group is short, c21, c22 and c2 are one and the same map.
-        last = self.config.tap_units["c2"]
-        for unit in range(last + 1):
+        units = self.config.tap_units
+        for unit in range(units["c2"] + 1):
             x = self.body[unit](x)
-            for name, tap in self.config.tap_units.items():
-                if tap == unit:
-                    taps[name] = x
+            taps |= {name: x for name, tap in units.items() if tap == unit}
         return taps
 
     def _content(self, taps: dict[str, Tensor]) -> Content:

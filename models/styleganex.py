@@ -1,31 +1,34 @@
-"""StyleGANEX: picture → Latent → picture, for faces that are neither cropped nor aligned."""
+"""StyleGANEX, the whole: invert(x1, x2) → Latent, synthesize(Latent) → image. Arguments are checked here, once."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from models.config import ModelConfig
-from models.encoder import Encoder
+from models.backbone import batch_statistics
+from models.config import ALIGNED_SIZE, ModelConfig
+from models.encoder import Content, Encoder
 from models.errors import ModelError
-from models.generator import Generator
+from models.fusion import SkipFusion
+from models.generator import Fuse, Generator
 from models.latent import Latent
 
 Noise = Literal["stored"] | Sequence[Tensor | None] | None
 
 
 class StyleGANEX(nn.Module):
-    """Encoder and generator. Its state dict has the published files' keys: `encoder.*`, `decoder.*`.
+    """The network of a ModelConfig, with random weights until a checkpoint fills it.
 
     Attributes:
-        config: the numbers that it was built from.
-        latent_avg: [L, style_dim], the average latent, or None where the file has none.
-        editing_w: [N, L, style_dim], editing vectors, or None.
-        metadata: free text that came with the file.
+        config: its architecture.
+        latent_avg: [L, style_dim], the mean w; None where a generator file has none.
+        editing_w: [N, L, style_dim], editing directions that came with the weights, or None.
+        metadata: free text that came with the weights (our own files only).
     """
 
     latent_avg: Tensor | None
@@ -34,79 +37,101 @@ class StyleGANEX(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config) if config.has_encoder else None
-        self.decoder = Generator(config)
-        self.register_buffer("latent_avg", None, persistent=False)
-        self.register_buffer("editing_w", None, persistent=False)
         self.metadata: dict[str, str] = {}
+        self.encoder = Encoder(config) if config.has_encoder else None
+        widths = config.generator_channels
+        self.fusion = nn.ModuleList(
+            SkipFusion(config, skip_channels, widths[k]) for k, skip_channels in enumerate(config.skip_channels)
+        )
+        self.generator = Generator(config)
+        self.register_buffer("latent_avg", torch.zeros(config.num_styles, config.style_dim))
+        self.register_buffer("editing_w", None)
 
-    def mapping(self, z: Tensor) -> Tensor:
-        """z [B, style_dim] → w [B, style_dim]."""
-        return self.decoder.style(z)
-
-    def invert(self, x1: Tensor, aligned: Tensor | None = None, batch_stats: bool = False) -> Latent:
-        """Encode pictures.
+    def invert(self, x1: Tensor, aligned: Tensor | None = None, *, batch_stats: bool = False) -> Latent:
+        """Encode x1, and w+ from the aligned crop x2 where one is given, else from x1 (StyleGANEX §3.2).
 
         Args:
-            x1: [B, input_channels, H, W] float; RGB in [−1, 1], sketches in [0, 1], parsing maps one-hot. H and W are
-                multiples of 8.
-            aligned: [B or 1, 3, 256, 256] in [−1, 1], the FFHQ-aligned crop that w+ is taken from; None: from x1.
-            batch_stats: batch norms use this batch's statistics, as the published sketch and mask scripts do, and
-                their running buffers stay as they are.
+            x1: [B, C, H, W] float, H and W multiples of 8; RGB in [−1, 1], a sketch in [0, 1] (dark on white) or a
+                one-hot mask.
+            aligned: [1 or B, 3, 256, 256] in [−1, 1], FFHQ-aligned.
+            batch_stats: batch norms use the statistics of this input, as the published sketch and mask scripts do,
+                and the running ones are left alone.
 
         Raises:
-            ModelError: there is no encoder, or a shape does not fit.
+            ModelError: no encoder, wrong shapes, or an aligned crop for a model that does not take RGB.
         """
-        with self._batch_statistics() if batch_stats else contextlib.nullcontext():
-            if aligned is not None:
-                wplus = self.encode_style(aligned).expand(x1.shape[0], -1, -1)
-                content = self._content(x1, "c2")
-                return Latent(wplus, content.feature, content.skips, content.feature_rgb)
-            self._check_input(x1)
-            encoder = self._encoder()
-            features = encoder.features(x1, "c3")
-            content = encoder.content_from(features)
-            wplus = self._around_average(encoder.styles_from(features))
-            return Latent(wplus, content.feature, content.skips, content.feature_rgb)
+        encoder = self._encoder()
+        with batch_statistics(encoder) if batch_stats else nullcontext():
+            if aligned is None:
+                self._check_input(x1)
+                content, offsets = encoder(x1)
+                wplus = self._from_offsets(offsets)
+            else:
+                content = self.encode_content(x1)
+                wplus = self.encode_style(aligned)
+                if wplus.shape[0] not in (1, x1.shape[0]):
+                    raise ModelError(
+                        f"invert: {x1.shape[0]} inputs and {wplus.shape[0]} aligned crops",
+                        "give one crop, or one per input",
+                    )
+        return Latent(wplus.expand(x1.shape[0], -1, -1), content.feature, content.skips, content.feature_rgb)
+
+    def encode_content(self, x1: Tensor) -> Content:
+        """f, the skip features and f1 of x1, without w+. See `invert`."""
+        encoder = self._encoder()
+        self._check_input(x1)
+        return encoder.content(x1)
 
     def encode_style(self, aligned: Tensor) -> Tensor:
-        """w+ [B, L, style_dim] of aligned crops [B, 3, 256, 256] in [−1, 1]."""
+        """w+ [B, L, style_dim] of aligned crops [B, 3, 256, 256], latent_avg included. See `invert`."""
         encoder = self._encoder()
         if self.config.input_channels != 3:
             raise ModelError(
-                f"aligned crops mean nothing to a model with {self.config.input_channels} input channels",
-                "leave `aligned` out: w+ then comes from x1",
+                f"invert: an aligned crop was given to a model of {self.config.input_channels}-channel inputs",
+                "leave it out: w+ comes from x1",
             )
-        if aligned.ndim != 4 or tuple(aligned.shape[1:]) != (3, 256, 256):
-            raise ModelError(f"aligned: expected [B, 3, 256, 256], got {list(aligned.shape)}", "pass an FFHQ-aligned crop")
-        return self._around_average(encoder.styles_from(encoder.features(aligned, "c3")))
-
-    def encode_content(self, x1: Tensor) -> Latent:
-        """f and skips of x1 (see `invert`) without w+, which is left empty [B, 0, style_dim]; costs less than `invert`."""
-        content = self._content(x1, "c2")
-        empty = x1.new_empty(x1.shape[0], 0, self.config.style_dim)
-        return Latent(empty, content.feature, content.skips, content.feature_rgb)
+        if aligned.ndim != 4 or aligned.shape[1:] != (3, ALIGNED_SIZE, ALIGNED_SIZE):
+            raise ModelError(
+                f"invert: aligned crop of shape {list(aligned.shape)}", "give [B, 3, 256, 256], FFHQ-aligned"
+            )
+        return self._from_offsets(encoder.style(aligned))
 
     def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
-        """Draw pictures.
+        """Draw the image of a latent: [B, 3, 4H, 4W] for a 1024 model, nominally in [−1, 1], not clamped.
 
         Args:
-            latent: from `invert`, or made by hand.
+            latent: from `invert`, edited or not.
             edit: [1 or B, L, style_dim], added to w+ and shown to the attention of the skip connections.
-            noise: None: no noise; "stored": the checkpoint's maps; or one map [1, 1, h, w] or None per styled
-                convolution, conv1 first.
+            noise: None: zero noise. "stored": the checkpoint's maps. Or one map [1 or B, 1, h, w] (or None) per
+                styled convolution, conv1 first; any size, pooled to the feature's.
 
-        Returns:
-            [B, 3, H·scale, W·scale] float, nominally in [−1, 1], not clamped; scale = resolution/256.
+        Raises:
+            ModelError: shapes that do not belong to this model.
         """
-        rows, dim = self.config.num_styles, self.config.style_dim
-        if latent.wplus.ndim != 3 or tuple(latent.wplus.shape[1:]) != (rows, dim):
-            raise ModelError(f"w+: expected [B, {rows}, {dim}], got {list(latent.wplus.shape)}", "use this model's w+")
-        wplus = latent.wplus if edit is None else latent.wplus + edit
-        fusion = list(self.encoder.fusion) if self.encoder is not None and self.config.num_skips else []
-        return self.decoder(
-            wplus, latent.feature, latent.feature_rgb, self._noise(noise), fusion, latent.skips, edit
-        )
+        config = self.config
+        self._check_codes("w+", latent.wplus)
+        wplus = latent.wplus
+        if edit is not None:
+            self._check_codes("edit", edit)
+            wplus = wplus + edit
+        if latent.skips and (len(latent.skips) != config.num_skips or latent.feature is None):
+            raise ModelError(
+                f"synthesize: latent with {len(latent.skips)} skip features for a model of {config.num_skips}",
+                "use a latent of the same model, or skips=()",
+            )
+        if config.feature_index == 1 and latent.feature is not None and latent.feature_rgb is None:
+            raise ModelError("synthesize: this model needs feature_rgb beside feature", "take both from `invert`")
+        fusions: list[Fuse] = [
+            partial(fusion, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
+            for k, (fusion, skip) in enumerate(zip(self.fusion, latent.skips, strict=False))
+        ]
+        return self.generator(wplus, latent.feature, latent.feature_rgb, self._noise(noise), fusions)
+
+    def mapping(self, z: Tensor) -> Tensor:
+        """z [B, style_dim], N(0, 1) → w [B, style_dim]."""
+        if z.ndim != 2 or z.shape[1] != self.config.style_dim:
+            raise ModelError(f"mapping: z of shape {list(z.shape)}", f"give [B, {self.config.style_dim}]")
+        return self.generator.mapping(z)
 
     def sample(
         self,
@@ -115,69 +140,56 @@ class StyleGANEX(nn.Module):
         truncation_latent: Tensor | None = None,
         noise: Noise = "stored",
     ) -> Tensor:
-        """Plain StyleGAN2: z [B, style_dim] → pictures [B, 3, resolution, resolution], from the constant input.
+        """Plain StyleGAN2 from the constant input: z [B, style_dim] → [B, 3, resolution, resolution].
 
-        `truncation` ψ < 1 pulls w towards `truncation_latent` [1 or L, style_dim] (None: the file's average):
-        w̄ + ψ·(w − w̄).
+        Args:
+            truncation: ψ of w̄ + ψ·(w − w̄); 1 leaves w as it is.
+            truncation_latent: w̄, [style_dim], [1, style_dim] or [L, style_dim]; None: latent_avg.
+            noise: as in `synthesize`.
+
+        Raises:
+            ModelError: truncation without a centre, or wrong shapes.
         """
-        w = self.mapping(z)[:, None].expand(-1, self.config.num_styles, -1)
+        wplus = self.mapping(z)[:, None].expand(-1, self.config.num_styles, -1)
         if truncation != 1.0:
-            centre = self.latent_avg if truncation_latent is None else truncation_latent
-            if centre is None:
-                raise ModelError("truncation needs a centre and this file has no average latent", "pass truncation_latent")
-            w = centre + truncation * (w - centre)
-        return self.synthesize(Latent(w), noise=noise)
+            center = self.latent_avg if truncation_latent is None else truncation_latent
+            if center is None:
+                raise ModelError("sample: truncation without a centre", "give truncation_latent, the mean w")
+            wplus = Latent(wplus).truncate(center, truncation).wplus
+        return self.generator(wplus, noise=self._noise(noise))
 
     def _encoder(self) -> Encoder:
         if self.encoder is None:
-            raise ModelError("this model is a generator without an encoder", "load a StyleGANEX or pSp file to invert")
+            raise ModelError("invert: this file holds a generator alone", "load a StyleGANEX or pSp checkpoint")
         return self.encoder
+
+    def _from_offsets(self, offsets: Tensor) -> Tensor:
+        if not self.config.start_from_latent_avg:
+            return offsets
+        if self.latent_avg is None:
+            raise ModelError("invert: this model starts from latent_avg and has none", "set net.latent_avg")
+        return offsets + self.latent_avg
 
     def _check_input(self, x1: Tensor) -> None:
         channels = self.config.input_channels
-        if x1.ndim != 4 or x1.shape[1] != channels:
-            raise ModelError(f"x1: expected [B, {channels}, H, W], got {list(x1.shape)}", "check the model's input kind")
-        if x1.shape[2] % 8 or x1.shape[3] % 8 or 0 in x1.shape:
-            raise ModelError(
-                f"x1: height and width must be multiples of 8, got {x1.shape[2]}×{x1.shape[3]}",
-                "pad the picture and cut the result",
-            )
+        if x1.ndim != 4 or x1.shape[1] != channels or not x1.is_floating_point():
+            raise ModelError(f"invert: x1 is {x1.dtype} {list(x1.shape)}", f"give float [B, {channels}, H, W]")
+        height, width = x1.shape[2:]
+        if height % 8 or width % 8 or not height or not width:
+            raise ModelError(f"invert: x1 is {height}×{width} (H×W)", "pad or crop both to a multiple of 8")
 
-    def _content(self, x1: Tensor, upto: str):  # noqa: ANN202 - Content of models.encoder
-        encoder = self._encoder()
-        self._check_input(x1)
-        return encoder.content_from(encoder.features(x1, upto))
+    def _check_codes(self, name: str, codes: Tensor) -> None:
+        wanted = (self.config.num_styles, self.config.style_dim)
+        if codes.ndim != 3 or codes.shape[1:] != wanted:
+            raise ModelError(f"synthesize: {name} of shape {list(codes.shape)}", f"give [B, {wanted[0]}, {wanted[1]}]")
 
-    def _around_average(self, offsets: Tensor) -> Tensor:
-        if self.config.start_from_latent_avg and self.latent_avg is not None:
-            return offsets + self.latent_avg
-        return offsets
-
-    def _noise(self, noise: Noise) -> Sequence[Tensor | None]:
-        count = self.config.num_noises
+    def _noise(self, noise: Noise) -> Sequence[Tensor | None] | None:
         if noise is None:
-            return [None] * count
+            return None
         if isinstance(noise, str):
-            return self.decoder.stored_noise()
-        if len(noise) != count:
-            raise ModelError(f"noise: expected {count} maps, got {len(noise)}", "pass one map or None per styled layer")
+            if noise != "stored":
+                raise ModelError(f"noise: {noise!r}", "give None, 'stored' or a sequence of maps")
+            return self.generator.stored_noise
+        if len(noise) != self.config.num_noises:
+            raise ModelError(f"noise: {len(noise)} maps", f"give {self.config.num_noises}, None where there is none")
         return noise
-
-    @contextlib.contextmanager
-    def _batch_statistics(self) -> Iterator[None]:
-        norms = [m for m in self.modules() if isinstance(m, nn.BatchNorm2d)]
-        before = [(m.training, m.momentum, m.num_batches_tracked) for m in norms]
-        for norm in norms:
-            norm.training, norm.momentum = True, 0.0
-            norm.num_batches_tracked = None
-        try:
-            yield
-        finally:
-            for norm, (training, momentum, tracked) in zip(norms, before, strict=True):
-                norm.training, norm.momentum, norm.num_batches_tracked = training, momentum, tracked
-
-
-def build_on_meta(config: ModelConfig) -> StyleGANEX:
-    """The network without storage, for key and shape checks and for loading by assignment."""
-    with torch.device("meta"):
-        return StyleGANEX(config)
