@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import load_checkpoint
+from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import CheckpointError
 from models.styleganex import StyleGANEX
 
@@ -111,3 +111,27 @@ def file_sha256(path: Path) -> str:
     """Hexadecimal digest of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def listing() -> str:
+    """A table of every model: what it is for and whether it is here."""
+    rows = [("name", "task", "size", "here", "licence")]
+    for path in sorted(WEIGHTS.glob("*.safetensors")):
+        rows.append((path.stem, "toonify", f"{path.stat().st_size / 1e6:.1f} MB", "embedded", "Apache-2.0"))
+    for entry in PUBLISHED:
+        here = next((weights_dir().glob(f"{entry.name}.*")), None)
+        rows.append((entry.name, entry.task, f"{entry.size_gb:.2f} GB", "yes" if here else "no", LICENCE))
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([*lines, "", f"fetched files lie in {weights_dir()}"])
+
+
+def convert(source: Path, target: Path) -> None:
+    """Write any checkpoint that `load_checkpoint` reads as safetensors: no code inside, no training state.
+
+    Raises:
+        CheckpointError: the source cannot be read, or the target is not a .safetensors file in a folder that exists.
+    """
+    if target.suffix != ".safetensors" or not target.parent.is_dir():
+        raise CheckpointError(f"{target}: cannot be written there", "name a .safetensors file in a folder that exists")
+    save_checkpoint(load_checkpoint(source), target)

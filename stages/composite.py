@@ -122,9 +122,7 @@ class Composite:
         return down[:, None] * across[None, :]
 
 
-def paste_resampler(
-    window: CropWindow, width: int, height: int, size: tuple[int, int], zoom: float
-) -> Resampler:
+def paste_resampler(window: CropWindow, width: int, height: int, size: tuple[int, int], zoom: float) -> Resampler:
     """From the network's picture (width × height pixels) of `window` to the finished picture of `size`.
 
     `zoom`: finished pixels per source pixel.

@@ -75,7 +75,8 @@ class Style:
     def _must_wait(self, waiting: deque[FaceFrame], known: set[int]) -> bool:
         head = waiting[0]
         return any(
-            self._key(head, face) not in known and self._good_view(waiting, face.track_id) is None for face in head.faces
+            self._key(head, face) not in known and self._good_view(waiting, face.track_id) is None
+            for face in head.faces
         )
 
     def _good_view(self, waiting: deque[FaceFrame], track_id: int) -> tuple[FaceFrame, Face] | None:

@@ -1,0 +1,96 @@
+"""The whole pipeline's frame rate against its slowest stage's own, side by side in one run.
+
+    python -m benchmarks.pipeline_rate [CLIP] [--repeat 3] [--json]
+
+For each round: the pipeline renders the clip; then the network thread's stages run alone over the same crops, with
+nothing else busy, and the reading and the writing threads likewise. The ratio is the pipeline's rate over the slowest
+thread's own rate; 1.0 means that nothing but the slowest part costs time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.config import RunConfig, load_config
+from pipeline.resources import Loader, Resources, batch_size
+from pipeline.run import render
+from samples.make_clip import make_clip
+from stages.composite import Composite
+from stages.crop import Crop
+from stages.edit import Edit
+from stages.invert import Invert
+from stages.read import Read, probe
+from stages.shots import Shots
+from stages.style import Style
+from stages.synthesize import Synthesize
+from stages.track import Track
+from stages.write import Write, choose_encoding
+
+
+def alone(config: RunConfig, source: Path, resources: Resources, folder: Path) -> dict[str, float]:
+    """Frames per second of each thread's stages when they have the machine to themselves."""
+    assert resources.model is not None
+    assert resources.detector is not None
+    net, batch = resources.model.net, batch_size(config)
+    clip = probe(source)
+    rates: dict[str, float] = {}
+
+    def timed(name: str, stream: Iterator) -> list:
+        started = time.perf_counter()
+        items = list(stream)
+        rates[name] = len(items) / (time.perf_counter() - started)
+        return items
+
+    front = Shots(config.shots).stream(Read(config.read, clip).stream())
+    front = Style(config.style).stream(Track(config.track, resources.detector).stream(front))
+    crops = timed("read+track+crop", Crop(config.crop).stream(front))
+    middle = Edit(config.task.recipe()).stream(Invert(net, batch).stream(x for x in crops))
+    rendered = timed("network", Synthesize(net, batch).stream(middle))
+    planes = choose_encoding(clip, config.write, ".mp4", *clip.upright_size)
+    pasted = Composite(config.composite, clip.upright_size, *planes).stream(x for x in rendered)
+    timed("composite+write", Write(config.write, clip, folder / "alone.mp4").stream(pasted))
+    return rates
+
+
+def main() -> None:
+    """Print a table, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clip", nargs="?", type=Path, help="default: the sample clip")
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    config = load_config(None, {"write.overwrite": True, "report.enabled": False})
+    loader = Loader()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = arguments.clip or folder / "sample.mp4"
+        if arguments.clip is None:
+            make_clip(source)
+        resources = loader.load(config)
+        render(source, folder / "warm_up.mp4", config=config, loader=loader)
+        rows = []
+        for _ in itertools.repeat(None, arguments.repeat):
+            report = render(source, folder / "whole.mp4", config=config, loader=loader)
+            rates = alone(config, source, resources, folder)
+            slowest = min(rates.values())
+            inside = min(thread["fps"] for thread in report.threads)
+            rows.append({"pipeline": report.fps, **rates, "ratio": report.fps / slowest, "in_run": report.fps / inside})
+    result = {key: statistics.median(row[key] for row in rows) for key in rows[0]}
+    if arguments.json:
+        print(json.dumps({"rounds": rows, "median": result}, indent=2))
+        return
+    for key, value in result.items():
+        unit = "" if key in ("ratio", "in_run") else " frames/s"
+        print(f"{key:<16} {value:7.3f}{unit}")
+    print("ratio: pipeline over the slowest thread alone; in_run: over the slowest thread's busy rate in the same run")
+
+
+if __name__ == "__main__":
+    main()
