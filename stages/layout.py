@@ -62,6 +62,15 @@ class PlaneLayout:
     chroma_log2_w: int
     chroma_log2_h: int
 
+    @staticmethod
+    def named(pix_fmt: str) -> "PlaneLayout":
+        """Layout of a planar, native-endian pixel format by FFmpeg's name; yuvj names count as their yuv twins.
+
+        Raises:
+            ValueError: the format is unknown, packed, semi-planar, big-endian, or of a depth that is not handled here.
+        """
+        return _layout_of(pix_fmt)
+
     @property
     def num_planes(self) -> int:
         return (1 if self.is_gray else 3) + self.has_alpha
@@ -85,12 +94,7 @@ class PlaneLayout:
 
 
 @lru_cache(maxsize=256)
-def layout_of(pix_fmt: str) -> PlaneLayout:
-    """Layout of a planar, native-endian pixel format; yuvj names count as their yuv twins.
-
-    Raises:
-        ValueError: the format is unknown, packed, semi-planar, big-endian, or of a depth that is not handled here.
-    """
+def _layout_of(pix_fmt: str) -> PlaneLayout:
     name = pix_fmt.replace("yuvj", "yuv")
     video_format = av.VideoFormat(name)
     components = video_format.components

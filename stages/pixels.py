@@ -31,7 +31,6 @@ __all__ = [
     "PlaneLayout",
     "blend_planes",
     "from_network",
-    "layout_of",
     "planes_to_rgb",
     "rgb_to_planes",
     "to_network",
