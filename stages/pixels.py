@@ -23,7 +23,6 @@ from stages.layout import (
     RANGE_UNSPECIFIED,
     ColorTags,
     PlaneLayout,
-    layout_of,
 )
 
 __all__ = [
