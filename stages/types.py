@@ -3,7 +3,7 @@
     ClipInfo → Frame → ShotFrame → FaceFrame → StyledFrame → CroppedFrame → EncodedFrame → RenderedFrame → OutputFrame
 
 All are frozen. No face is an empty tuple, never None. Time is integer pts in the clip's time base. Arrays are never
-written to after they were put into one of these.
+written to after they were put into one of these; what holds arrays compares by identity.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ClipInfo:
         return (self.height, self.width) if self.rotation in (90, 270) else (self.width, self.height)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Frame:
     """A decoded frame with its samples as they came."""
 
@@ -95,7 +95,7 @@ class Frame:
         return float(self.pts * self.clip.time_base)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ShotFrame:
     """A frame that knows its shot."""
 
@@ -114,7 +114,7 @@ class FaceSource(StrEnum):
     """No detection for long; the last geometry of the shot is kept because `track.no_face: hold` says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """A face in one frame, in upright pixel coordinates of the frame (pixel-index: centre of the first pixel = 0)."""
 
@@ -133,7 +133,7 @@ class Face:
     """Share of the landmarks that lie outside the picture, in [0, 1]."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FaceFrame:
     """A frame with the faces that will be rendered, and what was seen in it."""
 
@@ -145,7 +145,7 @@ class FaceFrame:
     """How many faces the detector found here, selected or not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StyleRef:
     """Which w+ a face is rendered with."""
 
@@ -155,7 +155,7 @@ class StyleRef:
     """[3, 256, 256] in [−1, 1]: the FFHQ-aligned style crop x2 that w+ is computed from; None where it is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class StyledFrame:
     face_frame: FaceFrame
     styles: tuple[StyleRef, ...]
@@ -182,7 +182,7 @@ class CropWindow:
     """True when the window covers the whole frame, so that no matte is needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CroppedFace:
     """One face's inputs for the network."""
 
@@ -193,20 +193,20 @@ class CroppedFace:
     """[3, h, w] in [−1, 1]: the unaligned window x1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CroppedFrame:
     face_frame: FaceFrame
     crops: tuple[CroppedFace, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class EncodedFrame:
     cropped: CroppedFrame
     latents: tuple[Latent, ...]
     """One per crop, batch size 1 each, on the network's device."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RenderedFrame:
     """The network's pictures, before they are put back."""
 
@@ -216,7 +216,7 @@ class RenderedFrame:
     """One [3, S·h, S·w] float32 on the CPU per window, nominally in [−1, 1], not clamped; S = the model's scale."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class OutputFrame:
     """A finished frame, ready for the encoder."""
 
