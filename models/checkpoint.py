@@ -52,8 +52,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Sty
         raise CheckpointError(f"{path}: {error.strerror or error}", "check the path") from error
     try:
         # The header of a safetensors file is its length in 8 bytes, then JSON.
-        contents = _read_safetensors(path) if head[8:9] == b"{" else _read_torch(path)
-        return _build(contents).to(device)
+        net = _build(_read_safetensors(path)) if head[8:9] == b"{" else from_official(_read_torch(path))
+        return net.to(device)
     except ModelError as error:
         raise CheckpointError(f"{path}: {error.what}", _REFETCH) from error
     except CheckpointError as error:
@@ -80,6 +80,21 @@ def save_checkpoint(net: StyleGANEX, path: str | Path, metadata: Mapping[str, st
         part.unlink(missing_ok=True)
 
 
+def from_official(content: Mapping[str, Any]) -> StyleGANEX:
+    """The network of a published checkpoint that was already read: StyleGANEX, pSp, or a StyleGAN2 g_ema.
+
+    Tensors are taken over, not copied, where they are float32. Eval mode.
+
+    Raises:
+        CheckpointError: keys or shapes that differ, options that cannot be.
+    """
+    if "state_dict" in content:
+        return _build(_styleganex(content))
+    if "g_ema" in content:
+        return _build(_stylegan2(content))
+    raise CheckpointError("neither `state_dict` nor `g_ema` is in it", _REFETCH)
+
+
 def _read_safetensors(path: Path) -> _Contents:
     try:
         with safe_open(path, framework="pt") as file:
@@ -93,7 +108,7 @@ def _read_safetensors(path: Path) -> _Contents:
     return _Contents(config, state, {key: text for key, text in metadata.items() if key != "config"})
 
 
-def _read_torch(path: Path) -> _Contents:
+def _read_torch(path: Path) -> dict[str, Any]:
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -107,11 +122,7 @@ def _read_torch(path: Path) -> _Contents:
         raise CheckpointError(f"not a readable checkpoint ({type(error).__name__})", _REFETCH) from error
     if not isinstance(content, dict):
         raise CheckpointError(f"holds a {type(content).__name__}, not a checkpoint", _REFETCH)
-    if "state_dict" in content:
-        return _styleganex(content)
-    if "g_ema" in content:
-        return _stylegan2(content)
-    raise CheckpointError("neither `state_dict` nor `g_ema` is in it", _REFETCH)
+    return content
 
 
 def _styleganex(content: Mapping[str, Any]) -> _Contents:
