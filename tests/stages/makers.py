@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.pixels import ColorTags, layout_of, rgb_to_planes
+from stages.pixels import ColorTags, PlaneLayout, rgb_to_planes
 from stages.types import ClipInfo, Face, FaceFrame, FaceSource, Frame
 
 COLOR = ColorTags(matrix=1, range=1, primaries=1, transfer=1, chroma_location=1)
@@ -21,7 +21,7 @@ def clip(width=64, height=48, pix_fmt="yuv444p", rotation=0):
         time_base=Fraction(1, 25),
         rate=Fraction(25),
         num_frames=None,
-        layout=layout_of(pix_fmt),
+        layout=PlaneLayout.named(pix_fmt),
         color=COLOR,
         color_guessed=False,
         codec="rawvideo",

@@ -4,7 +4,7 @@ import torch
 
 from stages.composite import Composite, CompositeConfig, output_size
 from stages.crop import full_window, window_resampler
-from stages.pixels import layout_of, planes_to_rgb, to_network
+from stages.pixels import PlaneLayout, planes_to_rgb, to_network
 from stages.types import CropWindow, RenderedFrame
 from tests.stages.makers import COLOR, clip, face, face_frame
 
@@ -19,7 +19,7 @@ def rendered(frame, windows, images):
 
 
 def composite(item, size=(64, 48), layout="yuv444p", config=None):
-    (out,) = Composite(config or CompositeConfig(), size, layout_of(layout), COLOR).stream(x for x in [item])
+    (out,) = Composite(config or CompositeConfig(), size, PlaneLayout.named(layout), COLOR).stream(x for x in [item])
     return out
 
 

@@ -1,0 +1,121 @@
+"""shots: find hard cuts while the frames go by.
+
+Two small measures of a frame pair: the distance of the luma and chroma histograms, and the difference of 1/16-size luma
+thumbnails. A cut is a pair that is far above both a fixed floor and its neighbourhood's mean, so that a pan or a fast
+dance is none; the next pair must be known for that, hence a look-ahead of one frame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from stages.base import Section
+from stages.types import Frame, ShotFrame
+
+BINS = 32
+THUMBNAIL = 16
+
+
+class ShotsConfig(Section):
+    """When a new shot begins."""
+
+    enabled: bool = True
+    """False: the whole clip is one shot."""
+    threshold: float = Field(0.35, gt=0, le=2)
+    """Least difference of a cut: half the L1 distance of the histograms plus the mean thumbnail difference, each 0 to 1."""
+    contrast: float = Field(3.0, ge=1)
+    """A cut is this many times above the mean difference of its neighbours."""
+    neighbours: int = Field(6, ge=1, le=48)
+    """Frame pairs before the candidate that its neighbourhood consists of (one more lies after it)."""
+    min_length: int = Field(4, ge=1)
+    """Frames of the shortest shot."""
+    cuts: tuple[int, ...] | None = None
+    """First frame numbers of shots, from an edit list; overrides detection."""
+
+
+class _Signature(NamedTuple):
+    histogram: NDArray[np.float32]
+    thumbnail: NDArray[np.float32]
+
+
+class Shots:
+    """Frame → ShotFrame."""
+
+    name = "shots"
+
+    def __init__(self, config: ShotsConfig) -> None:
+        self._config = config
+
+    @property
+    def lookahead(self) -> int:
+        """Frames held back before the first output."""
+        return 1 if self._config.enabled and self._config.cuts is None else 0
+
+    def stream(self, items: Iterator[Frame]) -> Generator[ShotFrame, None, None]:
+        """Number the shots."""
+        with contextlib.closing(items) if isinstance(items, Generator) else contextlib.nullcontext():
+            if self.lookahead:
+                yield from self._detected(items)
+            else:
+                yield from self._listed(items)
+
+    def _listed(self, items: Iterator[Frame]) -> Iterator[ShotFrame]:
+        cuts, shot, first = set(self._config.cuts or ()) if self._config.enabled else set(), 0, True
+        for frame in items:
+            shot += frame.index in cuts and not first
+            first = False
+            yield ShotFrame(frame, shot)
+
+    def _detected(self, items: Iterator[Frame]) -> Iterator[ShotFrame]:
+        before: deque[float] = deque(maxlen=self._config.neighbours)
+        shot, length = 0, 0
+        held: Frame | None = None
+        held_change, seen = 0.0, None
+        for frame in items:
+            signature = _signature(frame)
+            change = 0.0 if seen is None else _difference(seen, signature)
+            seen = signature
+            if held is not None:
+                if length >= self._config.min_length and self._is_cut(held_change, before, change):
+                    shot, length = shot + 1, 0
+                    before.clear()
+                elif length:
+                    before.append(held_change)
+                length += 1
+                yield ShotFrame(held, shot)
+            held, held_change = frame, change
+        if held is not None:
+            yield ShotFrame(held, shot + int(length >= self._config.min_length and self._is_cut(held_change, before, 0.0)))
+
+    def _is_cut(self, change: float, before: deque[float], after: float) -> bool:
+        around = (sum(before) + after) / (len(before) + 1)
+        return change >= self._config.threshold and change >= self._config.contrast * around
+
+
+def _signature(frame: Frame) -> _Signature:
+    """Histograms of the first three planes, and a thumbnail of the first (luma, or green)."""
+    full = 1.0 if frame.layout.is_float else float(1 << frame.layout.bits)
+    histograms: list[NDArray[np.float32]] = []
+    for plane in frame.planes[:3]:
+        small = np.ascontiguousarray(plane[::2, ::2], np.float32) / np.float32(full)
+        counts = cv2.calcHist([small], [0], None, [BINS], [0.0, 1.0 + 1e-6]).reshape(-1)
+        histograms.append(counts / max(small.size, 1))
+    luma = np.asarray(frame.planes[0], np.float32) / np.float32(full)
+    height, width = (max(n // THUMBNAIL, 4) for n in luma.shape)
+    thumbnail = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
+    return _Signature(np.stack(histograms), np.asarray(thumbnail, np.float32))
+
+
+def _difference(a: _Signature, b: _Signature) -> float:
+    if a.histogram.shape != b.histogram.shape or a.thumbnail.shape != b.thumbnail.shape:
+        return 2.0
+    histogram = float(np.abs(a.histogram - b.histogram).sum(axis=1).mean()) / 2
+    return histogram + float(np.abs(a.thumbnail - b.thumbnail).mean())
