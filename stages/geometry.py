@@ -1,190 +1,182 @@
-"""Pure geometry of faces: distances between landmarks, the published window, and FFHQ's alignment.
-
-Points are (x, y) in pixel-index coordinates: the centre of the first pixel is (0, 0). Landmarks are iBUG's 68 points;
-the subject's right eye, on the left of the picture, comes first.
-"""
+"""Landmarks → distances, scales and the FFHQ-aligned crop. Pure functions; points are (x, y) in pixel-index
+coordinates (centre of the first pixel = 0), landmarks [68, 2] in iBUG order."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.ndimage import gaussian_filter
 
 from stages.resample import Resampler, axis_operator
 
 Points = NDArray[np.floating]
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
-MOUTH_CORNERS = (48, 54)
-PROFILE_RATIO = 0.9
-"""Distance between the eyes over distance from eyes to mouth, of a frontal face at least; below it the head is turned."""
-PUBLISHED_EYE_DISTANCE = 64.0
-PUBLISHED_REACH = 256
+EYE_DISTANCE = 64.0
+"""Pixels between the eyes at face scale (StyleGANEX; spec §6)."""
 
 
-class EyesAndMouth(NamedTuple):
-    """The points that FFHQ's alignment is made of, each [2] float64."""
-
-    right_eye: NDArray[np.float64]
-    left_eye: NDArray[np.float64]
-    mouth: NDArray[np.float64]
-
-    @property
-    def between_eyes(self) -> NDArray[np.float64]:
-        """Middle of the two eye centres."""
-        return (self.right_eye + self.left_eye) / 2
+def eye_centers(landmarks: Points) -> NDArray[np.float64]:
+    """[2, 2]: the eye on the image's left (landmarks 36–41), then the one on its right (42–47)."""
+    points = landmarks.astype(np.float64)
+    return np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
 
 
-def eyes_and_mouth(landmarks: Points) -> EyesAndMouth:
-    """From landmarks [68, 2]."""
-    points = np.asarray(landmarks, np.float64)
-    mouth = points[list(MOUTH_CORNERS)].mean(axis=0)
-    return EyesAndMouth(points[RIGHT_EYE].mean(axis=0), points[LEFT_EYE].mean(axis=0), mouth)
+def mouth_center(landmarks: Points) -> NDArray[np.float64]:
+    """[2]: between the outer corners, 48 and 54."""
+    return landmarks[[48, 54]].astype(np.float64).mean(axis=0)
 
 
-def eye_distance(landmarks: Points) -> float:
-    """Distance between the eye centres in pixels; for a turned head, what it would be from the front.
+def face_center(landmarks: Points) -> tuple[float, float]:
+    """The point between the eyes."""
+    x, y = eye_centers(landmarks).mean(axis=0)
+    return float(x), float(y)
 
-    Unlike the published x-distance it does not depend on roll, and it does not collapse in profile.
+
+def inter_ocular_distance(landmarks: Points) -> float:
+    """Euclidean distance between the eye centres, in pixels."""
+    left, right = eye_centers(landmarks)
+    return math.hypot(*(right - left))
+
+
+def robust_eye_distance(landmarks: Points) -> float:
+    """Inter-ocular distance that does not collapse in profile: at least 0.9 of the eyes' distance to the mouth.
+
+    0.9 is the ratio at which the two sides of the FFHQ quad's max(2·|eye|, 1.8·|mouth|) meet.
     """
-    face = eyes_and_mouth(landmarks)
-    apart = float(np.linalg.norm(face.left_eye - face.right_eye))
-    return max(apart, PROFILE_RATIO * float(np.linalg.norm(face.mouth - face.between_eyes)))
+    to_mouth = mouth_center(landmarks) - face_center(landmarks)
+    return max(inter_ocular_distance(landmarks), 0.9 * math.hypot(*to_mouth), 1e-3)
 
 
-class PublishedWindow(NamedTuple):
-    """The published scripts' window, in pixels of the frame resized to width × height."""
+def outside_share(landmarks: Points, width: int, height: int) -> float:
+    """Share of the landmarks that lie outside a picture of width × height pixels, in [0, 1]."""
+    x, y = landmarks[:, 0], landmarks[:, 1]
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return 1.0 - float(inside.mean())
 
+
+@dataclass(frozen=True, slots=True)
+class PublishedWindow:
+    """What the published scripts cut from a frame, for parity (spec §6, §8)."""
+
+    scale: float
     height: int
+    """Of the whole frame after it was resized by `scale`."""
     width: int
     top: int
+    """Bounds of the window in the resized frame, multiples of 8."""
     bottom: int
     left: int
     right: int
-    scale: float
 
 
 def published_window(landmarks: Points, height: int, width: int) -> PublishedWindow:
-    """Face scale by the x-distance of the eyes and ±256 px around them, clipped, bounds rounded down to 8."""
-    face = eyes_and_mouth(landmarks)
-    scale = PUBLISHED_EYE_DISTANCE / float(face.left_eye[0] - face.right_eye[0])
-    center = face.between_eyes * scale
-    rows, columns = round(height * scale), round(width * scale)
-    bounds = []
-    for middle, size in ((center[1], rows), (center[0], columns)):
-        bounds.append(max(round(middle - PUBLISHED_REACH), 0) // 8 * 8)
-        bounds.append(min(round(middle + PUBLISHED_REACH), size) // 8 * 8)
-    return PublishedWindow(rows, columns, *bounds, scale)
+    """The published face scale, from the x-distance of the eyes alone, and the ±256 px window.
+
+    Raises:
+        ValueError: the face is turned so far that the published rule has no answer (x-distance not positive).
+    """
+    left_eye, right_eye = eye_centers(landmarks)
+    across = float(right_eye[0] - left_eye[0])
+    if across <= 0:
+        raise ValueError("the published face scale needs the right eye to the right of the left one")
+    scale = EYE_DISTANCE / across
+    tall, wide = round(height * scale), round(width * scale)
+    x, y = (left_eye + right_eye) / 2 * scale
+    bounds = [(max(round(c - 256), 0) // 8 * 8, min(round(c + 256), n) // 8 * 8) for c, n in ((y, tall), (x, wide))]
+    return PublishedWindow(scale, tall, wide, *bounds[0], *bounds[1])
 
 
 def ffhq_quad(landmarks: Points) -> NDArray[np.float64]:
-    """[4, 2]: corners of FFHQ's turned square, top left, bottom left, bottom right, top right."""
-    face = eyes_and_mouth(landmarks)
-    eyes, down = face.left_eye - face.right_eye, face.mouth - face.between_eyes
-    x = eyes - _rot90(down)
-    x *= max(2.0 * np.linalg.norm(eyes), 1.8 * np.linalg.norm(down)) / np.linalg.norm(x)
-    y = _rot90(x)
-    center = face.between_eyes + 0.1 * down
+    """[4, 2]: corners of the FFHQ-aligned square, top left, bottom left, bottom right, top right (spec §6)."""
+    left_eye, right_eye = eye_centers(landmarks)
+    eyes = (left_eye + right_eye) / 2
+    eye, mouth = right_eye - left_eye, mouth_center(landmarks) - eyes
+    x = eye - _rot90(mouth)
+    x *= max(2.0 * math.hypot(*eye), 1.8 * math.hypot(*mouth)) / max(math.hypot(*x), 1e-9)
+    y, center = _rot90(x), eyes + 0.1 * mouth
     return np.stack([center - x - y, center - x + y, center + x + y, center + x - y])
 
 
-def _rot90(vector: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([-vector[1], vector[0]])
-
-
 def align_face(image: NDArray[np.uint8], landmarks: Points, size: int = 256) -> NDArray[np.uint8]:
-    """FFHQ's aligned crop: large faces reduced, borders reflected and blurred away, then the quad sampled.
+    """The FFHQ-aligned style crop x2, with FFHQ's own preparation (spec §6), values truncated.
 
     Args:
-        image: [H, W, 3].
+        image: uint8 R'G'B' [H, W, 3].
         landmarks: [68, 2].
+        size: side of the result in pixels.
 
     Returns:
-        [size, size, 3].
+        uint8 [size, size, 3]. A quad that leaves the picture sees its blurred reflection there.
     """
     quad = ffhq_quad(landmarks)
-    image, quad = _reduced(image, quad)
-    side = float(np.linalg.norm(quad[3] - quad[0]))
-    border = max(round(0.1 * side), 3)
-    image, quad = _cut(image, quad, border)
-    image, quad = _padded(image, quad, side, border)
-    return _sampled(image, quad, size)
+    side = math.hypot(*(quad[3] - quad[0]))
+    shrink = int(side / size * 0.5)
+    if shrink > 1:
+        image = _shrink(image, shrink)
+        quad, side = quad / shrink, side / shrink
+    border = max(round(side * 0.1), 3)
+    low = np.floor(quad.min(axis=0)).astype(int) - border
+    high = np.ceil(quad.max(axis=0)).astype(int) + border
+    size_xy = np.array(image.shape[1::-1])
+    start, stop = low.clip(0, size_xy - 1), high.clip(1, size_xy)
+    pads = np.stack([np.maximum(-low, 0), np.maximum(high - size_xy, 0)])  # [before | after, x | y]
+    picture = image[start[1] : stop[1], start[0] : stop[0]]
+    quad = quad - start
+    if pads.max() > border - 4:
+        pads = np.maximum(pads, max(round(side * 0.3), 1))
+        picture = _pad(picture, pads, blur=0.02 * side)
+        quad = quad + pads[0]
+    return _sample_quad(picture, quad, size)
 
 
-def _reduced(image: NDArray[np.uint8], quad: NDArray[np.float64]) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    factor = int(np.linalg.norm(quad[3] - quad[0]) // 512)
-    if factor <= 1:
-        return image, quad
-    height, width = image.shape[:2]
-    rows, columns = round(height / factor), round(width / factor)
-    small = Resampler(
-        rows=axis_operator(height, rows, rows / height, 0.0, "lanczos3"),
-        cols=axis_operator(width, columns, columns / width, 0.0, "lanczos3"),
-    )(image.astype(np.float32))
-    return np.clip(np.rint(small), 0, 255).astype(np.uint8), quad / factor
+def _rot90(v: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([-v[1], v[0]])
 
 
-def _cut(
-    image: NDArray[np.uint8], quad: NDArray[np.float64], border: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    low, high = _box(quad)
-    height, width = image.shape[:2]
-    x0, y0 = np.maximum(low - border, 0)
-    x1, y1 = np.minimum(high + border, [width, height])
-    if x1 - x0 < 1 or y1 - y0 < 1:  # the face lies outside the picture: keep what there is
-        return image, quad
-    return image[y0:y1, x0:x1], quad - [x0, y0]
-
-
-def _box(quad: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    return np.floor(quad.min(axis=0)).astype(np.int64), np.ceil(quad.max(axis=0)).astype(np.int64)
-
-
-def _padded(
-    image: NDArray[np.uint8], quad: NDArray[np.float64], side: float, border: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Reflect what is missing around the picture, and hide the seam under a blur that ends in the median colour."""
-    low, high = _box(quad)
-    height, width = image.shape[:2]
-    before = np.maximum(border - low, 0)
-    after = np.maximum(high - [width, height] + border, 0)
-    if max(before.max(), after.max()) <= border - 4:
-        return image, quad
-    before, after = (np.maximum(pad, round(0.3 * side)) for pad in (before, after))
-    wide = np.pad(
-        image.astype(np.float32), ((before[1], after[1]), (before[0], after[0]), (0, 0)), mode="reflect"
+def _shrink(image: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    height, width = (round(n / factor) for n in image.shape[:2])
+    rows, cols = (
+        axis_operator(n, m, m / n, 0.0, kernel="lanczos3", edge="clip")
+        for n, m in zip(image.shape[:2], (height, width), strict=True)
     )
-    rows, columns = wide.shape[:2]
-    across = _distance(columns, before[0], after[0])
-    down = _distance(rows, before[1], after[1])
-    mask = np.maximum(1.0 - across[None, :], 1.0 - down[:, None])[..., None]
-    sigma = 0.02 * side
-    blurred = ndimage.gaussian_filter(wide, [sigma, sigma, 0])
-    wide += (blurred - wide) * np.clip(3.0 * mask + 1.0, 0.0, 1.0)
-    wide += (np.median(wide, axis=(0, 1)) - wide) * np.clip(mask, 0.0, 1.0)
-    return np.clip(np.rint(wide), 0, 255).astype(np.uint8), quad + before
+    return _to_uint8(Resampler(rows, cols)(image.astype(np.float32)))
 
 
-def _distance(count: int, before: int, after: int) -> NDArray[np.float32]:
-    """[count]: smaller of the distances to the two ends, each in units of its pad."""
-    position = np.arange(count, dtype=np.float32)
-    return np.minimum(position / np.float32(before), (count - 1 - position) / np.float32(after))
+def _pad(image: NDArray[np.uint8], pads: NDArray[np.int_], blur: float) -> NDArray[np.uint8]:
+    """Reflect by `pads` ([before | after, x | y] pixels), then hide the seam: blur, further out the median colour."""
+    (left, top), (right, bottom) = pads.tolist()
+    picture = np.pad(image, ((top, bottom), (left, right), (0, 0)), "reflect").astype(np.float32)
+    height, width = picture.shape[:2]
+    across = _edge_mask(width, left, right)
+    down = _edge_mask(height, top, bottom)
+    mask = np.maximum(down[:, None], across[None, :])[..., None]
+    picture += (gaussian_filter(picture, (blur, blur, 0)) - picture) * np.clip(mask * 3 + 1, 0, 1)
+    picture += (np.median(picture, axis=(0, 1)) - picture) * np.clip(mask, 0, 1)
+    return _to_uint8(picture)
 
 
-def _sampled(image: NDArray[np.uint8], quad: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
-    """Bilinear samples of the quad, values truncated; black outside the picture."""
+def _edge_mask(length: int, before: int, after: int) -> NDArray[np.float32]:
+    """1 at the ends, 0 where the padding begins, negative inside."""
+    position = np.arange(length, dtype=np.float32)
+    return 1 - np.minimum(position / before, (length - 1 - position) / after)
+
+
+def _sample_quad(image: NDArray[np.uint8], quad: NDArray[np.float64], size: int) -> NDArray[np.uint8]:
+    """Bilinear sampling of the quad [4, 2] at (i + ½)/size along its edges; uint8 [size, size, 3], truncated."""
     steps = (np.arange(size) + 0.5) / size
-    origin, right, down = quad[0], quad[3] - quad[0], quad[1] - quad[0]
-    x = origin[0] + steps[None, :] * right[0] + steps[:, None] * down[0]
-    y = origin[1] + steps[None, :] * right[1] + steps[:, None] * down[1]
-    height, width = image.shape[:2]
-    outside = (x < -0.5) | (y < -0.5) | (x >= width - 0.5) | (y >= height - 0.5)
-    channels = [ndimage.map_coordinates(c.astype(np.float32), [y, x], order=1, mode="nearest") for c in _planes(image)]
-    crop = np.stack(channels, axis=-1)
-    crop[outside] = 0
-    return np.clip(crop + 1e-4, 0, 255).astype(np.uint8)  # the epsilon keeps a whole number that rounding fell short of
+    points = quad[0] + steps[None, :, None] * (quad[3] - quad[0]) + steps[:, None, None] * (quad[1] - quad[0])
+    limit = np.array(image.shape[1::-1]) - 1
+    points = points.clip(0, limit)
+    low = np.minimum(points.astype(np.intp), np.maximum(limit - 1, 0))
+    x, y = np.moveaxis(low, -1, 0)
+    fx, fy = np.moveaxis(points - low, -1, 0)[..., None]
+    x1, y1 = np.minimum(x + 1, limit[0]), np.minimum(y + 1, limit[1])
+    top = image[y, x] * (1 - fx) + image[y, x1] * fx
+    bottom = image[y1, x] * (1 - fx) + image[y1, x1] * fx
+    return (top * (1 - fy) + bottom * fy).astype(np.uint8)
 
 
-def _planes(image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    return [image[..., channel] for channel in range(image.shape[2])]
+def _to_uint8(image: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
