@@ -98,7 +98,7 @@ def _layout_of(pix_fmt: str) -> PlaneLayout:
     name = pix_fmt.replace("yuvj", "yuv")
     video_format = av.VideoFormat(name)
     components = video_format.components
-    bits = components[0].bits
+    bits = components[0].bits if components else 0
     is_float = "f32" in name
     gray = name.startswith("gray")
     separate = len({component.plane for component in components}) == len(components)
