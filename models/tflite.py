@@ -48,7 +48,8 @@ class TFLiteNet:
         """Outputs, flattened, for uint8 [size, size, 3] scaled to gain · value + bias; smallest output first."""
         blob = image.astype(np.float32) * np.float32(gain) + np.float32(bias)
         self._net.setInput(np.ascontiguousarray(blob.transpose(2, 0, 1)[None]))
-        return sorted((out.ravel().copy() for out in self._net.forward(self._outputs)), key=len)
+        outputs = [np.array(out, np.float32).ravel() for out in self._net.forward(self._outputs)]
+        return sorted(outputs, key=len)
 
 
 def _locate(file_name: str) -> Path:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,18 +28,16 @@ class Resampler:
     """[out width, in width] float32."""
 
     def __call__(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [in height, in width, C] → float32 [out height, out width, C]."""
-        height, width, channels = image.shape
-        if (height, width) != (self.rows.shape[1], self.cols.shape[1]):
-            raise ValueError(f"expected {self.rows.shape[1]}×{self.cols.shape[1]} pixels, got {height}×{width}")
-        tall, wide = self.rows.shape[0], self.cols.shape[0]
+        """float32 [in height, in width] or [in height, in width, C] → [out height, out width(, C)], contiguous."""
+        (tall, height), (wide, width) = _shape(self.rows), _shape(self.cols)
+        if image.shape[:2] != (height, width):
+            raise ValueError(f"expected {height}×{width} pixels, got {image.shape[0]}×{image.shape[1]}")
         if tall * width <= wide * height:  # first the axis that leaves less to do
-            half = (self.rows @ image.reshape(height, width * channels)).reshape(tall, width, channels)
-            return _along_columns(self.cols, half)
-        half = _along_columns(self.cols, image)
-        return (self.rows @ half.reshape(height, wide * channels)).reshape(tall, wide, channels)
+            return _along_columns(self.cols, _along_rows(self.rows, image))
+        return _along_rows(self.rows, _along_columns(self.cols, image))
 
 
+@lru_cache(maxsize=64)
 def axis_operator(
     in_size: int,
     out_size: int,
@@ -75,15 +74,22 @@ def axis_operator(
     weights /= weights.sum(axis=1, keepdims=True)
     rows = np.broadcast_to(np.arange(out_size)[:, None], taps.shape)
     used = weights != 0
-    entries = (weights[used], (rows[used], taps[used]))
-    return csr_array(entries, shape=(out_size, in_size)).astype(np.float32)
+    entries = (weights[used].astype(np.float32), (rows[used], taps[used]))
+    return csr_array(entries, shape=(out_size, in_size), dtype=np.float32)
+
+
+def _shape(operator: csr_array) -> tuple[int, int]:
+    return cast("tuple[int, int]", operator.shape)
+
+
+def _along_rows(operator: csr_array, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    flat = operator @ image.reshape(image.shape[0], -1)
+    return flat.reshape(-1, *image.shape[1:])
 
 
 def _along_columns(operator: csr_array, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width, channels = image.shape
-    turned = np.ascontiguousarray(image.transpose(1, 0, 2)).reshape(width, height * channels)
-    out = (operator @ turned).reshape(operator.shape[0], height, channels)
-    return np.ascontiguousarray(out.transpose(1, 0, 2))
+    turned = _along_rows(operator, np.ascontiguousarray(image.swapaxes(0, 1)))
+    return np.ascontiguousarray(turned.swapaxes(0, 1))
 
 
 def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
