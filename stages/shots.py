@@ -93,7 +93,9 @@ class Shots:
                 yield ShotFrame(held, shot)
             held, held_change = frame, change
         if held is not None:
-            yield ShotFrame(held, shot + int(length >= self._config.min_length and self._is_cut(held_change, before, 0.0)))
+            yield ShotFrame(
+                held, shot + int(length >= self._config.min_length and self._is_cut(held_change, before, 0.0))
+            )
 
     def _is_cut(self, change: float, before: deque[float], after: float) -> bool:
         around = (sum(before) + after) / (len(before) + 1)
