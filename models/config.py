@@ -199,11 +199,11 @@ SIZES: dict[str, ModelConfig] = {
     "lite": ModelConfig(
         resolution=256,
         style_dim=64,
-        mapping_layers=4,
-        generator_channels=(64, 64, 64, 64, 48, 32, 16),
-        body_widths=(16, 32, 64, 64),
-        body_units=(2, 2, 4, 2),
-        head_channels=32,
+        mapping_layers=2,
+        generator_channels=(48, 48, 48, 48, 48, 48, 24),
+        body_widths=(24, 32, 48, 48),
+        body_units=(1, 1, 3, 1),
+        head_channels=24,
         num_skips=6,
     ),
     "tiny": ModelConfig(
