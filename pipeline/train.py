@@ -13,9 +13,8 @@ from pydantic import Field, ValidationError
 from tqdm import tqdm
 
 from models.config import SIZES, ModelConfig
-from models.training.data import PairBank
+from models.training.batches import ExampleBank
 from models.training.loop import Schedule, Trainer
-from models.training.pictures import load_pictures
 from pipeline.config import read_yaml, validation_error
 from pipeline.errors import ConfigError
 from stages.base import Section
@@ -26,7 +25,7 @@ class TrainConfig(Section):
 
     size: str = "lite"
     """Key of models.config.SIZES, whose numbers `model` may change."""
-    model: dict[str, Any] = {}
+    model: dict[str, Any] = Field(default_factory=dict)
     """Fields of ModelConfig."""
     output: str = "output/train"
     """Folder of checkpoints, samples and log; a checkpoint there is resumed."""
@@ -36,7 +35,7 @@ class TrainConfig(Section):
     """Side of a scene in pixels, at face scale."""
     threads: int | None = Field(None, ge=1)
     """CPU threads; null: all cores."""
-    schedule: dict[str, Any] = {"steps": 1000}
+    schedule: dict[str, Any] = Field(default_factory=lambda: {"steps": 1000})
     """Fields of models.training.loop.Schedule."""
 
 
@@ -60,7 +59,7 @@ def train_from_yaml(path: Path, overrides: Mapping[str, Any] | None = None) -> P
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{path}: {error}", "see configs/train_lite.yaml") from error
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    bank = PairBank(load_pictures(), schedule.seed, config.scenes_at_hand, config.scene_px)
+    bank = ExampleBank(schedule.seed, config.scenes_at_hand, config.scene_px)
     trainer = Trainer(model, bank, schedule, Path(config.output))
     trainer.resume()
     with tqdm(total=schedule.steps, initial=trainer.step, unit="step", dynamic_ncols=True) as bar:

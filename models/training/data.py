@@ -1,4 +1,4 @@
-"""A bank of training pictures: (picture, its cartoon, the style crop), made from free photographs and procedural images.
+"""Training examples: (picture, its cartoon, the style crop), made from free photographs and procedural images.
 
 Sources (`training` extra): the public-domain and CC0 pictures that ship with scikit-image, matplotlib's portrait of
 Grace Hopper (US Navy, public domain), and images drawn here. Everything follows from the seed.
@@ -7,7 +7,6 @@ Grace Hopper (US Navy, public domain), and images drawn here. Everything follows
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import cv2
@@ -30,17 +29,6 @@ class Photograph(NamedTuple):
 
     image: np.ndarray
     eyes: tuple[tuple[float, float], tuple[float, float]] | None = None
-
-
-class Bank(NamedTuple):
-    """N training examples, uint8."""
-
-    pictures: np.ndarray
-    """[N, S, S, 3]"""
-    toons: np.ndarray
-    """[N, S, S, 3]"""
-    aligned: np.ndarray
-    """[N, 256, 256, 3]"""
 
 
 def load_photographs(names: Sequence[str]) -> list[Photograph]:
@@ -69,36 +57,24 @@ def load_portraits() -> list[Photograph]:
     return [*portraits, Photograph(np.ascontiguousarray(picture), ((218.0, 188.0), (286.0, 190.0)))]
 
 
-def make_bank(count: int, size: int, seed: int, portrait_share: float = 0.45, drawn_share: float = 0.2) -> Bank:
-    """Generate `count` examples of `size`² pixels."""
-    rng = np.random.default_rng(seed)
-    portraits, photographs = load_portraits(), load_photographs(PHOTOGRAPHS)
-    rows = []
-    for _ in range(count):
-        kind = rng.random()
-        if kind < portrait_share:
-            source = portraits[rng.integers(len(portraits))]
-        elif kind < portrait_share + drawn_share:
-            source = Photograph(procedural_picture(rng, 512))
-        else:
-            source = photographs[rng.integers(len(photographs))]
-        other = photographs[rng.integers(len(photographs))] if rng.random() < 0.25 else None
-        rows.append(make_example(rng, source, size, other))
-    return Bank(*(np.stack(column) for column in zip(*rows, strict=True)))
-
-
-def cached_bank(folder: Path, count: int, size: int, seed: int) -> Bank:
-    """`make_bank`, kept as .npy files under `folder` between runs and read memory-mapped."""
-    stem = folder / f"bank_{count}_{size}_{seed}"
-    paths = [stem.with_name(f"{stem.name}_{field}.npy") for field in Bank._fields]
-    if not all(path.exists() for path in paths):
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, column in zip(paths, make_bank(count, size, seed), strict=True):
-            part = path.with_suffix(".part")
-            with part.open("wb") as file:
-                np.save(file, column)
-            part.replace(path)
-    return Bank(*(np.load(path, mmap_mode="r") for path in paths))
+def draw_example(
+    rng: np.random.Generator,
+    portraits: Sequence[Photograph],
+    photographs: Sequence[Photograph],
+    size: int,
+    portrait_share: float = 0.45,
+    drawn_share: float = 0.2,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One random example of `size`² pixels: see `make_example`."""
+    kind = rng.random()
+    if kind < portrait_share:
+        source = portraits[rng.integers(len(portraits))]
+    elif kind < portrait_share + drawn_share:
+        source = Photograph(procedural_picture(rng, 512))
+    else:
+        source = photographs[rng.integers(len(photographs))]
+    other = photographs[rng.integers(len(photographs))] if rng.random() < 0.25 else None
+    return make_example(rng, source, size, other)
 
 
 def make_example(

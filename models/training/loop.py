@@ -20,8 +20,8 @@ from models.config import ModelConfig
 from models.errors import UserError
 from models.latent import Latent
 from models.styleganex import StyleGANEX
-from models.training.data import Batch, PairBank
-from models.training.losses import picture_loss
+from models.training.batches import Batch, ExampleBank
+from models.training.losses import reconstruction_loss
 
 Progress = Callable[[int, float], None]
 
@@ -39,7 +39,6 @@ class Schedule:
     learning_rate: float = 2e-3
     warmup: int = 100
     """Steps until the learning rate is reached; then it falls to zero as a cosine."""
-    gradient_weight: float = 1.0
     ema: float = 0.998
     """Decay of the averaged weights, which are what is saved."""
     fix_norms_at: float = 0.3
@@ -51,7 +50,7 @@ class Schedule:
 class Trainer:
     """A network, its average, its optimiser and its data."""
 
-    def __init__(self, config: ModelConfig, bank: PairBank, schedule: Schedule, folder: Path) -> None:
+    def __init__(self, config: ModelConfig, bank: ExampleBank, schedule: Schedule, folder: Path) -> None:
         torch.manual_seed(schedule.seed)
         self.net, self.average = StyleGANEX(config), StyleGANEX(config)
         for net in (self.net, self.average):
@@ -95,7 +94,7 @@ class Trainer:
                 if isinstance(module, nn.BatchNorm2d):
                     module.eval()
         batch = self.bank.batch(self.rng, schedule.scenes, schedule.crops, schedule.crop_px)
-        loss = picture_loss(render(self.net, batch), batch.y, schedule.gradient_weight)
+        loss, _ = reconstruction_loss(render(self.net, batch), batch.y)
         if not math.isfinite(loss.item()):
             last = self.folder / "checkpoint.pt"
             kept = f"the last good checkpoint is {last}" if last.exists() else "nothing was saved yet"
