@@ -97,8 +97,9 @@ def choose(clip: ClipInfo, wish: Wish, suffix: str, width: int, height: int) -> 
                     log.info("%s is written as %s", clip.codec, codec)
                 return encoding
     asked = " ".join(word for word in (wish.codec, wish.pix_fmt, wish.preset) if word and word != "auto")
+    what = f"{asked or 'this clip'} at {width}x{height} cannot be written into a {suffix} file"
     raise MediaError(
-        f"{asked or 'this clip'} at {width}x{height} cannot be written into a {suffix} file: {refusal or 'no pixel format fits'}",
+        f"{what}: {refusal or 'no pixel format fits'}",
         "choose another write.codec, write.pix_fmt or output suffix; .mov and .mkv take most codecs",
     )
 
