@@ -74,8 +74,8 @@ def save_checkpoint(net: StyleGANEX, path: str | Path, metadata: Mapping[str, st
     try:
         save_file(state, part, metadata=text)
         os.replace(part, path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}", "choose a folder that can be written") from error
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be written ({error})", "choose a folder that can be written") from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -100,7 +100,8 @@ def _read_safetensors(path: Path) -> _Contents:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             config = ModelConfig.from_json(metadata["config"])
-            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            # Copied out of the mapped file: aligned, so that sums come out the same, and safe if the file changes.
+            state = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118
     except KeyError as error:
         raise CheckpointError("a safetensors file without a config in its metadata", _REFETCH) from error
     except (SafetensorError, ValueError) as error:
@@ -178,7 +179,8 @@ def _build(contents: _Contents) -> StyleGANEX:
         for key, shape in wanted.items()
         if key in state and state[key].shape != shape
     ]
-    faults = [f"{name}: {_some(keys)}" for name, keys in _faults(missing, extra, wrong) if keys]
+    found = {"missing": missing, "unexpected": extra, "wrong shape": wrong}
+    faults = [f"{name}: {_some(keys)}" for name, keys in found.items() if keys]
     if faults:
         raise CheckpointError(f"the keys do not fit the network; {'; '.join(faults)}", _REFETCH)
     tensors = {key: value if key.endswith("num_batches_tracked") else value.float() for key, value in state.items()}
@@ -196,10 +198,6 @@ def _check_codes(contents: _Contents) -> None:
             raise CheckpointError(f"`{key}` has shape {shape}, this network needs [{wanted[0]}, {wanted[1]}]", _REFETCH)
     if config.has_encoder and config.start_from_latent_avg and "latent_avg" not in state:
         raise CheckpointError("`latent_avg` is missing, and this network starts from it", _REFETCH)
-
-
-def _faults(missing: list[str], extra: list[str], wrong: list[str]) -> list[tuple[str, list[str]]]:
-    return [("missing", missing), ("unexpected", extra), ("wrong shape", wrong)]
 
 
 def _some(keys: list[str]) -> str:

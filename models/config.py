@@ -116,9 +116,7 @@ class ModelConfig:
     def output_scale(self) -> int:
         """Output pixels per input pixel along each axis; networks below 256 shrink: use `output_size` for them."""
         if self.resolution < 256:
-            raise ValueError(
-                f"output_scale: a {self.resolution} network gives less than one output pixel per input pixel"
-            )
+            raise ValueError(f"output_scale of a {self.resolution} network is below 1: use output_size")
         return self.resolution // 256
 
     def output_size(self, height: int, width: int) -> tuple[int, int]:

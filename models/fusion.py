@@ -53,7 +53,7 @@ class SkipFusion(nn.Module):
         Args:
             x: [B, C, H, W], the generator's feature.
             rgb: [B, 3, H, W], the running image.
-            skip: [B, skip_channels, H, W], E_k.
+            skip: [1 or B, skip_channels, H, W], E_k.
             direction: [1 or B, style_dim], the editing vector at this layer. None: no edit, no attention. An edit of
                 strength 0 is a vector of zeros, which does attend.
         """
@@ -61,6 +61,7 @@ class SkipFusion(nn.Module):
         if self.attention and direction is not None:
             difference = torch.cat([x, (x - y).abs()], dim=1)
             y = y * torch.tanh(torch.relu(self.conv(self.norm(difference, self.linear(direction)))))
+        y = y.expand(x.shape[0], -1, -1, -1)
         if self.skip_to_rgb:
             rgb = self.fusion_skip(torch.cat([rgb, y], dim=1))
         return self.fusion_out(torch.cat([x, y], dim=1)), rgb

@@ -100,7 +100,7 @@ class StyleGANEX(nn.Module):
         """Draw the image of a latent: [B, 3, 4H, 4W] for a 1024 model, nominally in [−1, 1], not clamped.
 
         Args:
-            latent: from `invert`, edited or not.
+            latent: from `invert`, edited or not. One feature with B w+ gives B variants.
             edit: [1 or B, L, style_dim], added to w+ and shown to the attention of the skip connections.
             noise: None: zero noise. "stored": the checkpoint's maps. Or one map [1 or B, 1, h, w] (or None) per
                 styled convolution, conv1 first; any size, pooled to the feature's.
@@ -113,7 +113,16 @@ class StyleGANEX(nn.Module):
         wplus = latent.wplus
         if edit is not None:
             self._check_codes("edit", edit)
+            if 1 not in (wplus.shape[0], edit.shape[0]) and wplus.shape[0] != edit.shape[0]:
+                raise ModelError(
+                    f"synthesize: {edit.shape[0]} edits for {wplus.shape[0]} w+", "give one, or one for each"
+                )
             wplus = wplus + edit
+        batches = {codes.shape[0] for codes in (wplus, latent.feature) if codes is not None}
+        if len(batches - {1}) > 1:
+            raise ModelError(
+                f"synthesize: batch sizes {sorted(batches)} do not go together", "give 1 or the same number"
+            )
         if latent.skips and (len(latent.skips) != config.num_skips or latent.feature is None):
             raise ModelError(
                 f"synthesize: latent with {len(latent.skips)} skip features for a model of {config.num_skips}",

@@ -25,7 +25,8 @@ needs_spec = pytest.mark.skipif(not SPEC.is_dir(), reason=f"reference material i
 def fill_module() -> ModuleType:
     """The generator of weights and inputs, imported from where it lies."""
     spec = importlib.util.spec_from_file_location("styleganex_fill", SPEC / "fill.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -5,7 +5,6 @@ One case per kind in the default run; under 4 GB of memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -40,8 +39,8 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def filled() -> Iterator[FilledModels]:
-    yield FilledModels()
+def filled() -> FilledModels:
+    return FilledModels()
 
 
 @cache
@@ -87,7 +86,8 @@ def test_golden(kind: str, case: str, filled: FilledModels) -> None:
     with torch.inference_mode():
         latent, wplus, image = run_case(net, kind, case, filled)
     wanted = golden(kind)
-    assert latent.feature is not None and latent.feature_rgb is not None
+    assert latent.feature is not None
+    assert latent.feature_rgb is not None
     errors = {
         "w8": float(np.abs(wplus[:, :, :8].numpy() - wanted[f"{case}/w8"]).max()),
         "f0": compare("f0", wanted, case, latent.feature, filled),
