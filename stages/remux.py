@@ -111,7 +111,7 @@ class Remux:
             return
         try:
             for packet in self.source.demux(*kept):
-                if packet.size and (packet.pts is not None or packet.dts is not None):
+                if packet.size and (packet.pts is not None or packet.dts is not None) and not _is_end_mark(packet):
                     yield packet
         except FFmpegError as error:
             log.warning("%s: sound and subtitles end early: %s", self._path, reason(error))
@@ -151,6 +151,12 @@ def _trial_error(trial: Callable[[], OutputContainer], streams: list[Any]) -> st
 def _rewritten(stream: Any) -> bool:
     """True for data streams whose content the output gets in another way: time code, QuickTime chapter titles."""
     return stream.type == "data" and ("timecode" in stream.metadata or stream.name in ("bin_data", None))
+
+
+def _is_end_mark(packet: Any) -> bool:
+    """True for the empty text that ends a QuickTime subtitle track; the muxer makes its own."""
+    codec = packet.stream.codec_context
+    return packet.size == 2 and not packet.duration and codec is not None and codec.name == "mov_text"
 
 
 def _describe(stream: Any) -> str:

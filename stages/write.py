@@ -136,8 +136,13 @@ class _VideoFile:
             raise ValueError(f"frames are {first.layout.pix_fmt} {first.color}, the encoder takes {self._encoding}")
         self._clip, self._shift, self._size = clip, 0, (width, height)
         self._others: Remux | None = None
+        self._durations: dict[int, int] = {}
+        self._held: Any = None
+        self._first_times: tuple[int, int] | None = None
+        self._end_pts = 0
+        self._by_dts = CONTAINERS[path.suffix.lower()] in ("mp4", "mov")
         time_base = clip.time_base
-        options = {"movie_timescale": str(time_base.denominator)} if CONTAINERS[path.suffix] in ("mp4", "mov") else {}
+        options = {"movie_timescale": str(time_base.denominator)} if self._by_dts else {}
         self._out: OutputContainer = av.open(
             str(path), "w", format=CONTAINERS[path.suffix.lower()], container_options=options
         )
@@ -184,13 +189,15 @@ class _VideoFile:
     def write(self, item: OutputFrame) -> None:
         frame = frame_of_planes(item.planes, item.layout, item.color, self._encoding.pix_fmt)
         frame.pts, frame.time_base = item.pts - self._shift, self._clip.time_base
-        frame.duration = item.source.frame.duration
+        frame.duration = self._durations[frame.pts] = item.source.frame.duration
+        self._end_pts = frame.pts + frame.duration
         frame.pict_type = 0  # the encoder decides which frames are key frames
         self._mux(self._stream.encode(frame))
 
     def finish(self, last: OutputFrame, ranged: bool) -> None:
         """Flush the encoder, copy the rest of the sound (to the last frame's end if `ranged`) and write the index."""
         self._mux(self._stream.encode(None))
+        self._mux_last()
         if self._others is not None:
             frame = last.source.frame
             step = frame.duration or round(1 / self._clip.rate / self._clip.time_base)
@@ -205,9 +212,26 @@ class _VideoFile:
 
     def _mux(self, packets: list[Any]) -> None:
         for packet in packets:
+            if self._first_times is None:
+                self._first_times = packet.pts, packet.dts
+            packet.duration = self._durations.pop(packet.pts, 0) or packet.duration  # SVT-AV1 loses it
+            self._mux_held()
+            self._held = packet
+
+    def _mux_last(self) -> None:
+        """QuickTime's table of durations follows decoding order, so the clip's end hangs on the packet decoded last."""
+        if self._held is not None and self._first_times is not None and self._by_dts:
+            first_pts, first_dts = self._first_times
+            left = (self._end_pts - first_pts) - (self._held.dts - first_dts)
+            self._held.duration = max(left, self._held.duration)
+        self._mux_held()
+
+    def _mux_held(self) -> None:
+        if self._held is not None:
             if self._others is not None:
-                self._others.copy_until(Fraction(packet.dts) * packet.time_base)
-            self._out.mux(packet)
+                self._others.copy_until(Fraction(self._held.dts) * self._held.time_base)
+            self._out.mux(self._held)
+            self._held = None
 
 
 def _first_pts(clip: ClipInfo) -> int:
