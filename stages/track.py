@@ -1,0 +1,240 @@
+"""track: find the faces of every frame, keep who is who within a shot, fill short gaps and smooth the geometry.
+
+The detector runs on every frame by default: its answer is then a function of that frame alone, so the same picture
+gives the same landmarks wherever it stands, and a range of a clip the same as the whole. (Following the face from frame
+to frame is about five times cheaper and jitters as much: `track.detect_every`.)
+
+Which faces are rendered is decided once per shot. `largest` takes the face with the largest median eye distance over
+the look-ahead among those in sight, and stays with it until it has been gone for longer than `track.fill_s`; then it
+chooses anew. A number takes the face of that rank in the same way (0 = largest).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections import deque
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from models.blazeface import BlazeFaceDetector
+from models.face_alignment_backend import FaceAlignmentDetector
+from models.faces import Detection, FaceDetector, Image, drop_duplicates
+from stages.base import Section
+from stages.errors import NoFaceError
+from stages.geometry import outside_share
+from stages.tracklet import Tracklet, associate
+from stages.types import Face, FaceFrame, FaceSource, ShotFrame
+
+MAX_REACH = 32
+MAX_LOST = 16
+FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
+
+
+class TrackConfig(Section):
+    """Which faces are rendered, and how they are followed."""
+
+    detector: Literal["blazeface", "face-alignment"] = "blazeface"
+    """blazeface: embedded, fast; face-alignment: S3FD and 2DFAN4, an optional extra with weights of its own."""
+    weights_dir: Path | None = None
+    """Folder of the face-alignment weights; default $TORCH_HOME/hub/checkpoints."""
+    device: str = "cpu"
+    """Where face-alignment runs: cpu, cuda, cuda:1."""
+    face: Literal["largest", "all"] | Annotated[int, Field(ge=0)] = "largest"
+    """Faces to render: largest, all, or a rank by size (0 = largest). Chosen per shot."""
+    no_face: Literal["pass", "hold", "fail"] = "pass"
+    """A frame left without a face: pass it untouched, hold the shot's last geometry, or fail."""
+    detect_every: int = Field(1, ge=1, le=250)
+    """Frames from one full detection to the next; between them known faces are followed. A lost face triggers one."""
+    min_score: float = Field(0.5, ge=0, le=1)
+    """Presence score below which a detection is dropped."""
+    min_face_px: float = Field(32.0, ge=8)
+    """Longer side of the landmarks' bounding box, in pixels, below which a face is ignored."""
+    max_outside: float = Field(0.5, ge=0, le=1)
+    """A face with more than this share of its landmarks outside the picture counts as not seen."""
+    smooth_s: float = Field(0.25, ge=0, le=2)
+    """Width (full width at half maximum) in seconds of the Gaussian over centre and size; 0: no smoothing."""
+    fill_s: float = Field(0.5, ge=0, le=2)
+    """Seconds of a gap that are filled by interpolation; the ends of longer ones are held for as long."""
+
+    def fill_frames(self, rate: Fraction) -> int:
+        """`fill_s` in frames, at most 32."""
+        return min(math.ceil(self.fill_s * rate), MAX_REACH)
+
+    def smooth_frames(self, rate: Fraction) -> int:
+        """Radius of the smoothing window in frames: `smooth_s` to either side (2.35 σ), at most 32."""
+        return min(math.ceil(self.smooth_s * rate), MAX_REACH)
+
+
+def load_detector(config: TrackConfig) -> FaceDetector:
+    """The detector that `config` names.
+
+    Raises:
+        CheckpointError: it, or its weights, are not installed.
+    """
+    if config.detector == "face-alignment":
+        return FaceAlignmentDetector(config.weights_dir, device=config.device)
+    return BlazeFaceDetector()
+
+
+class Track:
+    """ShotFrame → FaceFrame."""
+
+    name = "track"
+
+    def __init__(self, config: TrackConfig, detector: FaceDetector) -> None:
+        self._config = config
+        self._detector = detector
+
+    @property
+    def lookahead(self) -> int:
+        """Upper bound for any frame rate; a clip holds back `fill_frames + smooth_frames` of its own rate."""
+        return MAX_REACH * ((self._config.fill_s > 0) + (self._config.smooth_s > 0))
+
+    def stream(self, items: Generator[ShotFrame, None, None]) -> Generator[FaceFrame, None, None]:
+        """Attach the faces to every frame, in order.
+
+        Raises:
+            NoFaceError: a frame is left without a face and `no_face` is "fail".
+        """
+        ids = itertools.count()
+        shot: _Shot | None = None
+        with contextlib.closing(items):
+            for item in items:
+                if shot is None or item.shot != shot.number:
+                    if shot is not None:
+                        yield from shot.finish()
+                    shot = _Shot(self._config, self._detector, item, ids)
+                yield from shot.push(item)
+            if shot is not None:
+                yield from shot.finish()
+
+
+class _Shot:
+    """The tracks of one shot. Frames are counted from its start: seen → placed (gaps filled) → emitted."""
+
+    def __init__(self, config: TrackConfig, detector: FaceDetector, first: ShotFrame, ids: Iterator[int]) -> None:
+        clip = first.frame.clip
+        rate = clip.rate if clip.rate > 0 else Fraction(25)
+        self.number = first.shot
+        self._config = config
+        self._detector = detector
+        self._ids = ids
+        self._start = first.frame.pts
+        self._fill = config.fill_frames(rate)
+        self._radius = config.smooth_frames(rate)
+        self._sigma_s = max(config.smooth_s / FWHM_PER_SIGMA, 1e-9)
+        self._waiting: deque[tuple[ShotFrame, int]] = deque()  # from `_emitted` on, with the number of faces seen
+        self._tracks: list[Tracklet] = []
+        self._chosen: int | None = None
+        self._last_faces: tuple[Face, ...] = ()
+        self._seen = self._placed = self._emitted = 0
+
+    def push(self, item: ShotFrame) -> Iterator[FaceFrame]:
+        self._waiting.append((item, self._observe(item)))
+        self._seen += 1
+        if self._seen - self._placed > self._fill:
+            self._place()
+        if self._placed - self._emitted > self._radius:
+            yield self._emit()
+
+    def finish(self) -> Iterator[FaceFrame]:
+        while self._placed < self._seen:
+            self._place()
+        while self._waiting:
+            yield self._emit()
+
+    def _observe(self, item: ShotFrame) -> int:
+        """Find the faces of a new frame; returns how many."""
+        frame, time_s = self._seen, self._time_s(item)
+        image = item.frame.rgb8()
+        following = [track for track in self._tracks if track.last_frame == frame - 1]
+        if frame % self._config.detect_every and following:
+            found = self._usable(image, [self._detector.refine(image, track.last) for track in following])
+            if len(drop_duplicates(found)) == len(following):
+                for track, detection in zip(following, found, strict=True):
+                    track.observe(frame, time_s, detection)
+                return len(found)
+        found = self._usable(image, self._detector.detect(image))
+        known = associate(self._tracks, found, frame, self._fill)
+        for index, detection in enumerate(found):
+            if index in known:
+                self._tracks[known[index]].observe(frame, time_s, detection)
+            else:
+                self._tracks.append(Tracklet(next(self._ids), frame, time_s, detection))
+        return len(found)
+
+    def _usable(self, image: Image, detections: Iterator[Detection | None] | list) -> list[Detection]:
+        height, width = image.shape[:2]
+        return [
+            found
+            for found in detections
+            if found is not None
+            and found.score >= self._config.min_score
+            and (found.box[2:] - found.box[:2]).max() >= self._config.min_face_px
+            and outside_share(found.landmarks, width, height) <= self._config.max_outside
+        ]
+
+    def _place(self) -> None:
+        item, _ = self._waiting[self._placed - self._emitted]
+        for track in self._tracks:
+            track.place(self._placed, self._time_s(item), self._fill)
+        self._placed += 1
+
+    def _emit(self) -> FaceFrame:
+        frame = self._emitted
+        item, num_seen = self._waiting[0]
+        width, height = item.frame.clip.upright_size
+        faces = [self._face(track, frame, width, height) for track in self._select(frame)]
+        faces.sort(key=lambda face: (-face.eye_distance, face.track_id))
+        if not faces and self._config.no_face == "hold":
+            faces = [replace(face, source=FaceSource.HELD, score=0.0) for face in self._last_faces]
+        if not faces and self._config.no_face == "fail":
+            raise self._no_face_error()
+        self._last_faces = tuple(faces)
+        self._waiting.popleft()
+        self._emitted += 1
+        self._forget()
+        return FaceFrame(item.frame, self.number, self._last_faces, num_seen)
+
+    def _select(self, frame: int) -> list[Tracklet]:
+        active = [track for track in self._tracks if frame in track.placed]
+        if self._config.face == "all":
+            return active
+        if all(track.track_id != self._chosen for track in active):
+            rank = 0 if self._config.face == "largest" else self._config.face
+            ranked = sorted(active, key=lambda track: (-track.median_size(frame), track.track_id))
+            self._chosen = ranked[rank].track_id if rank < len(ranked) else None
+        return [track for track in active if track.track_id == self._chosen]
+
+    def _face(self, track: Tracklet, frame: int, width: int, height: int) -> Face:
+        here = track.placed[frame]
+        center, eye_distance = track.smoothed(frame, self._radius, self._sigma_s)
+        outside = outside_share(here.landmarks, width, height)
+        return Face(track.track_id, here.source, here.landmarks, here.score, center, eye_distance, outside)
+
+    def _forget(self) -> None:
+        """Lost faces are remembered through the shot, so that one that comes back is the same; at most 16 of them."""
+        for track in self._tracks:
+            track.forget(self._placed - self._fill, self._emitted - self._radius)
+        lost = sorted((t for t in self._tracks if not t.seen and not t.placed), key=lambda t: t.last_frame)
+        for track in lost[: max(len(lost) - MAX_LOST, 0)]:
+            self._tracks.remove(track)
+
+    def _time_s(self, item: ShotFrame) -> float:
+        return float((item.frame.pts - self._start) * item.frame.clip.time_base)
+
+    def _no_face_error(self) -> NoFaceError:
+        empty = list(itertools.takewhile(lambda pair: not pair[1], self._waiting))
+        first, last = self._waiting[0][0].frame, (empty or [self._waiting[0]])[-1][0].frame
+        return NoFaceError(
+            f"{first.clip.path.name}: no face in frames {first.index}–{last.index} "
+            f"({first.time_s:.2f}–{last.time_s:.2f} s), and track.no_face is fail",
+            "set track.no_face to pass or hold, or lower track.min_face_px or track.min_score",
+        )
