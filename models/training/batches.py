@@ -75,4 +75,5 @@ def camera_noise(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def as_tensor(images: Sequence[np.ndarray]) -> Tensor:
     """uint8 [H, W, 3] each → [N, 3, H, W] float32 in [−1, 1]."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    # Planar on purpose: torch 2.13's CPU backward of narrow channels-last convolutions corrupts memory.
+    return torch.from_numpy(np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))).float() / 127.5 - 1
