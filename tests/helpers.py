@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from fractions import Fraction
 from hashlib import md5
 from itertools import chain
@@ -16,7 +16,14 @@ from av.codec.context import Flags
 from numpy.typing import NDArray
 
 from stages.avframe import frame_of_planes
+from stages.composite import Composite, CompositeConfig
+from stages.media_probe import probe
 from stages.pixels import ColorTags, PlaneLayout, rgb_to_planes
+from stages.read import Read, ReadConfig
+from stages.shots import Shots, ShotsConfig
+from stages.types import Frame, OutputFrame
+from stages.untouched import Untouched
+from stages.write import Write, WriteConfig, choose_encoding
 
 BT709_LIMITED = ColorTags(1, 1, 1, 1, 1)
 SOUND_RATE = 48_000
@@ -138,6 +145,27 @@ def write_audio(path: Path, seconds: float = 0.5) -> Path:
         out.mux(tone.encode(_tone(seconds)))
         out.mux(tone.encode(None))
     return path
+
+
+def frames_of(path: Path, **read: Any) -> list[Frame]:
+    """Every frame as the read stage gives it; keywords are settings of `read`."""
+    return list(Read(ReadConfig(**read), probe(path)).stream())
+
+
+def finished(path: Path, output: Path, read: ReadConfig, write: WriteConfig) -> Generator[OutputFrame, None, None]:
+    """Frames of `path`, untouched, in the layout that `output` wants."""
+    clip = probe(path)
+    planes = choose_encoding(clip, write, output.suffix, *clip.upright_size)
+    shots = Shots(ShotsConfig(enabled=False)).stream(Read(read, clip).stream())
+    return Composite(CompositeConfig(), clip.upright_size, *planes).stream(Untouched().stream(shots))
+
+
+def copy_clip(path: Path, output: Path, read: dict[str, Any] | None = None, **write: Any) -> Path:
+    """Read `path` and write it untouched; keywords are settings of `write`. Returns `output`."""
+    reading, writing = ReadConfig(**(read or {})), WriteConfig(**write)
+    for _ in Write(writing, probe(path), output, end=reading.end).stream(finished(path, output, reading, writing)):
+        pass
+    return output
 
 
 def decode_all(path: Path) -> list[NDArray[np.uint8]]:
