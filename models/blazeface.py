@@ -21,6 +21,9 @@ from models.tflite import SHA256, VERSION, TFLiteNet
 
 MIN_BOX_SCORE = 0.5
 NMS_IOU = 0.3
+MAX_LOOKS = 4
+SETTLED = 0.1
+"""Radians by which a second look may turn the face."""
 MAX_FACES = 16
 REGION_PER_BOX = 1.5
 """The mesh sees this many times the longer side of the box."""
@@ -66,13 +69,26 @@ class BlazeFaceDetector:
             boxes = _union([self._full(image, tile) for tile in _tiles(image, self._full.size)])
         found: list[Detection] = []
         for points in _merge(boxes)[:MAX_FACES]:
-            first = self._mesh(image, _region(points))
-            # Once more from its own landmarks: the result then hardly depends on the box, which jumps between
-            # frames, and it is the place where `refine` would look.
-            second = first and self.refine(image, first)
-            if second:
-                found.append(second)
+            face = self._settle(image, self._mesh(image, _region(points)))
+            if face:
+                found.append(face)
         return drop_duplicates(found)
+
+    def _settle(self, image: Image, first: Detection | None) -> Detection | None:
+        """Look again from the face's own landmarks, and again while that still turns it.
+
+        The result then hardly depends on the box, which jumps between frames and sees a turned head less turned than
+        it is, and it is what `refine` would find.
+        """
+        face = first
+        for _ in range(MAX_LOOKS):
+            if face is None:
+                return None
+            angle = face.region.angle
+            face = self.refine(image, face)
+            if face and abs(math.remainder(face.region.angle - angle, math.tau)) < SETTLED:
+                break
+        return face
 
     def refine(self, image: Image, previous: Detection) -> Detection | None:
         found = self._mesh(image, previous.region)
