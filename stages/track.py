@@ -50,17 +50,17 @@ class TrackConfig(Section):
     """Faces to render: largest, all, or a rank by size (0 = largest). Chosen per shot."""
     no_face: Literal["pass", "hold", "fail"] = "pass"
     """A frame left without a face: pass it untouched, hold the shot's last geometry, or fail."""
-    detect_every: int = Field(1, ge=1, le=250)
+    detect_every: int = Field(default=1, ge=1, le=250)
     """Frames from one full detection to the next; between them known faces are followed. A lost face triggers one."""
-    min_score: float = Field(0.5, ge=0, le=1)
+    min_score: float = Field(default=0.5, ge=0, le=1)
     """Presence score below which a detection is dropped."""
-    min_face_px: float = Field(32.0, ge=8)
+    min_face_px: float = Field(default=32.0, ge=8)
     """Longer side of the landmarks' bounding box, in pixels, below which a face is ignored."""
-    max_outside: float = Field(0.5, ge=0, le=1)
+    max_outside: float = Field(default=0.5, ge=0, le=1)
     """A face with more than this share of its landmarks outside the picture counts as not seen."""
-    smooth_s: float = Field(0.25, ge=0, le=2)
+    smooth_s: float = Field(default=0.25, ge=0, le=2)
     """Width (full width at half maximum) in seconds of the Gaussian over centre and size; 0: no smoothing."""
-    fill_s: float = Field(0.5, ge=0, le=2)
+    fill_s: float = Field(default=0.5, ge=0, le=2)
     """Seconds of a gap that are filled by interpolation; the ends of longer ones are held for as long."""
 
     def fill_frames(self, rate: Fraction) -> int:
