@@ -124,7 +124,7 @@ def main() -> None:
     arrays: dict[str, np.ndarray] = {}
     for name, case in CASES.items():
         arrays |= {f"{name}/{key}": sampled(value) for key, value in run(case).items()}
-    np.savez_compressed(GOLDENS, **arrays)
+    np.savez_compressed(GOLDENS, allow_pickle=False, **arrays)
 
 
 if __name__ == "__main__":
