@@ -89,7 +89,7 @@ def choose(clip: ClipInfo, wish: Wish, suffix: str, width: int, height: int) -> 
         MediaError: the codec or pixel format is unknown, or nothing is accepted.
     """
     refusal = ""
-    for codec in _codecs(clip, wish):
+    for codec in _codecs(clip, wish, suffix):
         for encoding in _candidates(clip, wish, codec, width, height):
             refusal = _refusal(encoding, suffix, width, height, clip)
             if not refusal:
@@ -142,11 +142,13 @@ def _refusal(encoding: Encoding, suffix: str, width: int, height: int, clip: Cli
     return ""
 
 
-def _codecs(clip: ClipInfo, wish: Wish) -> list[str]:
+def _codecs(clip: ClipInfo, wish: Wish, suffix: str) -> list[str]:
     if wish.codec != "auto":
         return [ENCODER_OF.get(wish.codec, wish.codec)]
     own = ENCODER_OF.get(clip.codec) if clip.kind == "video" else None
-    return list(dict.fromkeys([own, "libx264", "libvpx-vp9"] if own else ["libx264", "libvpx-vp9"]))
+    if own is None or (own not in DELIVERY and suffix.lower() not in (".mov", ".mkv")):
+        return ["libx264", "libvpx-vp9"]  # an MP4 of FFV1 is legal, but nothing plays it
+    return list(dict.fromkeys([own, "libx264", "libvpx-vp9"]))
 
 
 def _candidates(clip: ClipInfo, wish: Wish, codec: str, width: int, height: int) -> Iterator[Encoding]:

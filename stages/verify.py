@@ -60,8 +60,9 @@ def _compare(before: dict[str, Any], after: dict[str, Any], whole: bool) -> list
         counts = int(video.get("nb_read_frames", 0)), int(result.get("nb_read_frames", 0))
         if counts[0] != counts[1]:
             problems.append(f"the source has {counts[0]} frames, the output {counts[1]}")
-        if abs(_seconds(video) - _seconds(result)) > 0.05:
-            problems.append(f"the source lasts {_seconds(video):.3f} s, the output {_seconds(result):.3f} s")
+        lengths = _seconds(video), _seconds(result)
+        if all(lengths) and abs(lengths[0] - lengths[1]) > 0.05:
+            problems.append(f"the source lasts {lengths[0]:.3f} s, the output {lengths[1]:.3f} s")
     rates = Fraction(video["r_frame_rate"]), Fraction(result["r_frame_rate"])
     if whole and rates[0] != rates[1] and Fraction(video["avg_frame_rate"]) == rates[0]:
         problems.append(f"the source has {rates[0]} frames per second, the output {rates[1]}")

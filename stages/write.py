@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -26,19 +27,21 @@ from stages.types import ClipInfo, OutputFrame
 
 log = logging.getLogger(__name__)
 
+MAX_TIMESCALE = 100_000_000
+
 
 class WriteConfig(Section):
     """How the result is encoded, and what is copied beside it."""
 
     codec: str = "auto"
     """auto: the source's family where it can be written, else H.264; or h264, hevc, prores, ffv1, …, libav's name."""
-    quality: float | None = Field(None, ge=0, le=63)
+    quality: float | None = Field(default=None, ge=0, le=63)
     """Constant-quality factor (CRF; lower is better) for h264, hevc, av1, vp9, and 1 to 31 for mjpeg; null: fine."""
     pix_fmt: str = "auto"
     """auto: the source's samples where the encoder takes them, else the nearest; or FFmpeg's name, e.g. yuv420p."""
     preset: str | None = None
     """The encoder's own speed setting, e.g. fast or slow; null: its default."""
-    threads: int = Field(4, ge=1, le=64)
+    threads: int = Field(default=4, ge=1, le=64)
     """Threads of the encoder. Some encoders' files depend on it, so it is a fixed number and not the machine's."""
     overwrite: bool = False
     """Replace an output that exists already."""
@@ -142,16 +145,15 @@ class _VideoFile:
         self._end_pts = 0
         self._by_dts = CONTAINERS[path.suffix.lower()] in ("mp4", "mov")
         time_base = clip.time_base
-        options = {"movie_timescale": str(time_base.denominator)} if self._by_dts else {}
-        self._out: OutputContainer = av.open(
-            str(path), "w", format=CONTAINERS[path.suffix.lower()], container_options=options
-        )
+        self._out: OutputContainer = av.open(str(path), "w", format=CONTAINERS[path.suffix.lower()])
         try:
             self._stream = add_video(self._out, self._encoding, width, height, clip.rate, time_base)
             if first.rotation:
                 self._stream.set_display_rotation(first.rotation)
             if clip.kind == "video":
                 self._carry_over(path.suffix, first, config)
+            if self._by_dts:
+                self._out.container_options["movie_timescale"] = str(self._movie_timescale())
             self._out.start_encoding()
         except BaseException:
             self.close()
@@ -185,6 +187,13 @@ class _VideoFile:
             self._stream.codec_context.sample_aspect_ratio = picture.sample_aspect_ratio
         if not ranged:
             self._out.set_chapters(source.chapters())
+
+    def _movie_timescale(self) -> int:
+        """Ticks per second in which QuickTime files state where streams start: fine enough for each to be exact."""
+        picture = self._clip.time_base.denominator
+        bases = [stream.time_base for stream in self._out.streams if stream.type == "audio"]
+        scale = math.lcm(picture, *(base.denominator for base in bases if base is not None))
+        return scale if scale <= MAX_TIMESCALE else picture
 
     def write(self, item: OutputFrame) -> None:
         frame = frame_of_planes(item.planes, item.layout, item.color, self._encoding.pix_fmt)

@@ -52,7 +52,7 @@ def test_samples_are_as_coded(tmp_path):
             assert frame.layout.pix_fmt == "yuv422p10le"
             assert [p.shape for p in frame.planes] == [(21, 33), (21, 17), (21, 17)]
             for ours, theirs in zip(frame.planes, decoded.planes, strict=True):
-                raw = np.frombuffer(theirs, np.uint16).reshape(theirs.height, -1)[:, : theirs.width]
+                raw = np.frombuffer(memoryview(theirs), np.uint16).reshape(theirs.height, -1)[:, : theirs.width]
                 assert np.array_equal(ours, raw)
 
 
