@@ -2,14 +2,14 @@
 
 Two small measures of a frame pair: the distance of the luma and chroma histograms, and the difference of 1/16-size luma
 thumbnails. A cut is a pair that is far above both a fixed floor and its neighbourhood's mean, so that a pan or a fast
-dance is none; the next pair must be known for that, hence a look-ahead of one frame.
+dance is none; and no picture of just before comes back just after, so that a flash is none. Hence a short look-ahead.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +20,8 @@ from pydantic import Field
 from stages.base import Section
 from stages.types import Frame, ShotFrame
 
+FLASH = 2
+"""Frames that a flash may last."""
 BINS = 32
 THUMBNAIL = 16
 
@@ -29,13 +31,13 @@ class ShotsConfig(Section):
 
     enabled: bool = True
     """False: the whole clip is one shot."""
-    threshold: float = Field(0.35, gt=0, le=2)
-    """Least difference of a cut: half the L1 distance of the histograms plus the mean thumbnail difference, each 0 to 1."""
-    contrast: float = Field(3.0, ge=1)
+    threshold: float = Field(default=0.35, gt=0, le=2)
+    """Least difference of a cut: half the histograms' L1 distance plus the mean thumbnail difference, each 0 to 1."""
+    contrast: float = Field(default=3.0, ge=1)
     """A cut is this many times above the mean difference of its neighbours."""
-    neighbours: int = Field(6, ge=1, le=48)
+    neighbours: int = Field(default=6, ge=1, le=48)
     """Frame pairs before the candidate that its neighbourhood consists of (one more lies after it)."""
-    min_length: int = Field(4, ge=1)
+    min_length: int = Field(default=4, ge=1)
     """Frames of the shortest shot."""
     cuts: tuple[int, ...] | None = None
     """First frame numbers of shots, from an edit list; overrides detection."""
@@ -57,7 +59,7 @@ class Shots:
     @property
     def lookahead(self) -> int:
         """Frames held back before the first output."""
-        return 1 if self._config.enabled and self._config.cuts is None else 0
+        return 1 + FLASH if self._config.enabled and self._config.cuts is None else 0
 
     def stream(self, items: Iterator[Frame]) -> Generator[ShotFrame, None, None]:
         """Number the shots."""
@@ -75,31 +77,40 @@ class Shots:
             yield ShotFrame(frame, shot)
 
     def _detected(self, items: Iterator[Frame]) -> Iterator[ShotFrame]:
-        before: deque[float] = deque(maxlen=self._config.neighbours)
+        past: deque[_Signature] = deque(maxlen=1 + FLASH)
+        changes: deque[float] = deque(maxlen=self._config.neighbours)
         shot, length = 0, 0
-        held: Frame | None = None
-        held_change, seen = 0.0, None
-        for frame in items:
-            signature = _signature(frame)
-            change = 0.0 if seen is None else _difference(seen, signature)
-            seen = signature
-            if held is not None:
-                if length >= self._config.min_length and self._is_cut(held_change, before, change):
-                    shot, length = shot + 1, 0
-                    before.clear()
-                elif length:
-                    before.append(held_change)
-                length += 1
-                yield ShotFrame(held, shot)
-            held, held_change = frame, change
-        if held is not None:
-            yield ShotFrame(
-                held, shot + int(length >= self._config.min_length and self._is_cut(held_change, before, 0.0))
-            )
+        for frame, coming in _with_coming(items, 1 + FLASH):
+            now = coming[0]
+            change = _difference(past[-1], now) if past else 0.0
+            after = _difference(now, coming[1]) if len(coming) > 1 else 0.0
+            around = (sum(changes) + after) / (len(changes) + 1)
+            far = change >= self._config.threshold and change >= self._config.contrast * around
+            if far and length >= self._config.min_length and not self._returns(past, coming[: 1 + FLASH]):
+                shot, length = shot + 1, 0
+                changes.clear()
+            elif length:
+                changes.append(change)
+            length += 1
+            past.append(now)
+            yield ShotFrame(frame, shot)
 
-    def _is_cut(self, change: float, before: deque[float], after: float) -> bool:
-        around = (sum(before) + after) / (len(before) + 1)
-        return change >= self._config.threshold and change >= self._config.contrast * around
+    def _returns(self, before: Iterable[_Signature], after: Iterable[_Signature]) -> bool:
+        """True when a picture of `before` is seen again in `after`."""
+        return any(_difference(old, new) < self._config.threshold / 2 for old in before for new in after)
+
+
+def _with_coming(items: Iterator[Frame], count: int) -> Iterator[tuple[Frame, list[_Signature]]]:
+    """Each frame with the signatures of itself and of up to `count` frames after it."""
+    held: deque[tuple[Frame, _Signature]] = deque()
+    for frame in items:
+        held.append((frame, _signature(frame)))
+        if len(held) > count:
+            yield held[0][0], [signature for _, signature in held]
+            held.popleft()
+    while held:
+        yield held[0][0], [signature for _, signature in held]
+        held.popleft()
 
 
 def _signature(frame: Frame) -> _Signature:
@@ -109,7 +120,7 @@ def _signature(frame: Frame) -> _Signature:
     for plane in frame.planes[:3]:
         small = np.ascontiguousarray(plane[::2, ::2], np.float32) / np.float32(full)
         counts = cv2.calcHist([small], [0], None, [BINS], [0.0, 1.0 + 1e-6]).reshape(-1)
-        histograms.append(counts / max(small.size, 1))
+        histograms.append(np.asarray(counts / max(small.size, 1), np.float32))
     luma = np.asarray(frame.planes[0], np.float32) / np.float32(full)
     height, width = (max(n // THUMBNAIL, 4) for n in luma.shape)
     thumbnail = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)

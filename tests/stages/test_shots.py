@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from stages.shots import Shots, ShotsConfig
+from tests.helpers import frames_of, moving, write_clip
 from tests.stages.makers import frame
 
 
@@ -37,6 +38,21 @@ def test_shortest_shot_and_last_frame():
     assert shots([picture(1)] * 6 + [picture(2)])[-1] == 1
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_flashes_are_no_cuts(length):
+    clip = [picture(1, 0.005 * i) for i in range(30)]
+    for start in (8, 20):
+        for i in range(start, start + length):
+            clip[i] = np.clip(clip[i] * 0.3 + 0.7, 0, 1)
+    assert set(shots(clip)) == {0}
+
+
+def test_cuts_of_a_real_file(tmp_path):
+    path = write_clip(tmp_path / "cuts.mp4", moving(60, 160, 120, cuts=(13, 30, 44)), options={"crf": "28"})
+    found = [s.shot for s in Shots(ShotsConfig()).stream(iter(frames_of(path)))]
+    assert found == [0] * 13 + [1] * 17 + [2] * 14 + [3] * 16
+
+
 def test_edit_list_overrides_and_off_means_one_shot():
     clip = [picture(1)] * 5 + [picture(2)] * 5
     assert shots(clip, cuts=(2, 7)) == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
@@ -44,7 +60,7 @@ def test_edit_list_overrides_and_off_means_one_shot():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_short_clips_and_look_ahead_of_one(count):
+def test_short_clips_and_bounded_look_ahead(count):
     assert shots([picture(1)] * count) == [0] * count
     pulled = []
 
@@ -54,4 +70,4 @@ def test_short_clips_and_look_ahead_of_one(count):
             yield frame(i, picture(1))
 
     next(Shots(ShotsConfig()).stream(source()))
-    assert len(pulled) == 2
+    assert len(pulled) == 1 + Shots(ShotsConfig()).lookahead == 4
