@@ -93,8 +93,6 @@ def choose(clip: ClipInfo, wish: Wish, suffix: str, width: int, height: int) -> 
         for encoding in _candidates(clip, wish, codec, width, height):
             refusal = _refusal(encoding, suffix, width, height, clip)
             if not refusal:
-                if wish.codec == "auto" and clip.kind == "video" and codec != ENCODER_OF.get(clip.codec):
-                    log.info("%s is written as %s", clip.codec, codec)
                 return encoding
     asked = " ".join(word for word in (wish.codec, wish.pix_fmt, wish.preset) if word and word != "auto")
     what = f"{asked or 'this clip'} at {width}x{height} cannot be written into a {suffix} file"

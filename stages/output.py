@@ -38,7 +38,7 @@ def default_suffix(source: Path) -> str:
 
 
 def check_output(source: Path, target: Path, overwrite: bool) -> None:
-    """Make the output's folder and see that the output can be written there, before any work is done.
+    """See that the output can be written, before any work is done. Makes nothing: folders come with the file.
 
     Raises:
         MediaError: it is the input itself, exists already, is of an unknown kind, or its folder cannot be written.
@@ -62,9 +62,11 @@ def check_output(source: Path, target: Path, overwrite: bool) -> None:
             raise MediaError(f"{target}: exists already", "add --overwrite, or give another output name")
         if source.exists() and target.is_dir() and source.resolve().is_relative_to(target.resolve()):
             raise MediaError(f"{target}: the input lies in it", "give another output folder")
+    folder = target.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=target.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise MediaError(
@@ -92,6 +94,8 @@ def disk_errors(target: Path) -> Iterator[None]:
 def partial_file(target: Path) -> Iterator[Path]:
     """A hidden name beside `target`. A normal exit makes the file durable and renames it; any other removes it."""
     part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield part
         with disk_errors(target):
@@ -106,6 +110,7 @@ def partial_file(target: Path) -> Iterator[Path]:
 def partial_folder(target: Path) -> Iterator[Path]:
     """The same for a folder of images; an older folder of that name gives way only when the new one is whole."""
     with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
         part.chmod(0o777 & ~_umask())
     try:

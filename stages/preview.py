@@ -43,7 +43,13 @@ def sample_frames(
     config = read if isinstance(read, ReadConfig) else ReadConfig.model_validate(dict(read or {}))
     clip = probe(path)
     total = clip.num_frames
-    if total is None or clip.codec not in DECORD_CODECS or clip.layout.bits > 8 or not _has_decord():
+    if (
+        clip.kind != "video"
+        or total is None
+        or clip.codec not in DECORD_CODECS
+        or clip.layout.bits > 8
+        or not _has_decord()
+    ):
         return _by_reading(clip, config, count, total)
     pictures = _by_decord(clip, config, count)
     return pictures if pictures is not None else _by_reading(clip, config, count, total)
@@ -102,7 +108,7 @@ def _by_decord(clip: ClipInfo, config: ReadConfig, count: int) -> list[tuple[int
                 found.append((number, picture.asnumpy().astype(np.uint8)))
         return found
     except (RuntimeError, StopIteration, decord.DECORDError) as error:
-        log.info("%s: decord cannot read it, PyAV does: %s", clip.path, str(error).splitlines()[:1])
+        log.debug("%s: decord cannot read it, PyAV does: %s", clip.path, str(error).splitlines()[:1])
         return None
 
 

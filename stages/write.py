@@ -137,6 +137,7 @@ class _VideoFile:
         self._encoding = choose(clip, config.wish(), path.suffix, width, height)
         if (self._encoding.layout, self._encoding.color) != (first.layout, first.color):
             raise ValueError(f"frames are {first.layout.pix_fmt} {first.color}, the encoder takes {self._encoding}")
+        log.info("%s: %s %s", clip.path.name, self._encoding.codec, self._encoding.pix_fmt)
         self._clip, self._shift, self._size = clip, 0, (width, height)
         self._others: Remux | None = None
         self._durations: dict[int, int] = {}

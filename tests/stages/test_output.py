@@ -40,9 +40,13 @@ def test_what_is_refused(source, tmp_path):
     assert "cannot be written" in refused(source, Path("/proc/nothing/out.mp4"))
 
 
-def test_what_passes_and_makes_its_folder(source, tmp_path):
-    check_output(source, tmp_path / "new" / "deep" / "out.mp4", overwrite=False)
-    assert list((tmp_path / "new" / "deep").iterdir()) == []
+def test_what_passes_and_makes_nothing(source, tmp_path):
+    deep = tmp_path / "new" / "deep" / "out.mp4"
+    check_output(source, deep, overwrite=False)
+    assert list(tmp_path.iterdir()) == [source]
+    with partial_file(deep) as part:
+        part.write_bytes(b"n")
+    assert deep.read_bytes() == b"n"
     (tmp_path / "old.mp4").write_bytes(b"y")
     check_output(source, tmp_path / "old.mp4", overwrite=True)
     check_output(source, tmp_path / "frames", overwrite=False)
