@@ -26,7 +26,8 @@ from stages.composite import Composite
 from stages.crop import Crop
 from stages.edit import Edit
 from stages.invert import Invert
-from stages.read import Read, probe
+from stages.media_probe import probe
+from stages.read import Read
 from stages.shots import Shots
 from stages.style import Style
 from stages.synthesize import Synthesize

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from stages.media import check_output, probe
-
 from pipeline.config import RunConfig, parse_config, read_yaml
 from pipeline.errors import ConfigError, UserError
 from pipeline.resources import Loader
 from pipeline.run import fingerprint, render
+from stages.media_probe import probe
+from stages.output import check_output
 
 log = logging.getLogger(__name__)
 DEFAULT_OUTPUT = "output/{stem}_{task}{suffix}"

@@ -9,25 +9,25 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
-from stages.read import ReadConfig
-from stages.shots import ShotsConfig
-from stages.track import TrackConfig
-from stages.write import WriteConfig
 
 from pipeline.errors import ConfigError
 from stages.base import Section
 from stages.composite import CompositeConfig
 from stages.crop import CropConfig
+from stages.read import ReadConfig
+from stages.shots import ShotsConfig
 from stages.style import StyleConfig
 from stages.tasks import Task, ToonifyTask
+from stages.track import TrackConfig
+from stages.write import WriteConfig
 
 
 class BuffersConfig(Section):
     """How many finished frames may wait between the three threads."""
 
-    crop: int = Field(4, ge=0, le=64)
+    crop: int = Field(default=4, ge=0, le=64)
     """Behind reading, tracking and cropping; 0: no thread of their own."""
-    synthesize: int = Field(4, ge=0, le=64)
+    synthesize: int = Field(default=4, ge=0, le=64)
     """Behind the network; 0: no thread of its own."""
 
 
@@ -36,7 +36,7 @@ class ReportConfig(Section):
 
     enabled: bool = True
     """Write OUTPUT.report.json and OUTPUT.report.md."""
-    preview_frames: int = Field(4, ge=0, le=16)
+    preview_frames: int = Field(default=4, ge=0, le=16)
     """Frames in the before/after picture OUTPUT.preview.png; 0: no picture."""
     verify: bool = False
     """Have ffprobe count and compare the finished file, where that program exists."""
@@ -51,9 +51,9 @@ class RunConfig(Section):
     """Name in the model zoo or path of a weight file; null: the best one at hand for the task."""
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:0, mps."""
-    batch_size: int | None = Field(None, ge=1, le=256)
+    batch_size: int | None = Field(default=None, ge=1, le=256)
     """Frames per pass of the network; null: 8 on a GPU, 1 on a CPU, where more gains nothing."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """CPU threads of the network; null: all cores."""
     precision: Literal["fp32"] = "fp32"
     """Arithmetic of the network."""

@@ -38,6 +38,6 @@ def explain(config: RunConfig) -> str:
 
 def _lookahead(name: str, config: RunConfig) -> str:
     if name == "track":
-        return f" (look-ahead {max(config.track.smooth_s, config.track.fill_s):g} s)"
+        return f" (look-ahead {config.track.smooth_s + config.track.fill_s:g} s)"
     held = {"style": Style(config.style).lookahead}.get(name, 0)
     return f" (look-ahead up to {held} frames)" if held else ""

@@ -7,12 +7,12 @@ import os
 from dataclasses import dataclass
 
 import torch
-from models.faces import FaceDetector
-from stages.track import load_detector
 
+from models.faces import FaceDetector
 from models.zoo import LoadedModel, load_model
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from stages.track import load_detector
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Loader:
         return self._models[key]
 
     def _detector(self, config: RunConfig) -> FaceDetector:
-        key = config.track.model_dump_json(include={"detector", "weights_dir"})
+        key = config.track.model_dump_json(include={"detector", "weights_dir", "device"})
         if key not in self._detectors:
             self._detectors[key] = load_detector(config.track)
         return self._detectors[key]

@@ -15,11 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from stages.media_probe import probe
-from stages.output import check_output, default_suffix
-from stages.preview import contact_sheet, sample_frames
-from stages.verify import verify
-from stages.write import choose_encoding
 from tqdm import tqdm
 
 from pipeline.config import RunConfig, parse_config
@@ -28,8 +23,13 @@ from pipeline.report import Recorder, RunReport, clip_facts, versions
 from pipeline.resources import Loader, Resources
 from pipeline.wire import wire, wire_to_file
 from stages.composite import output_size
+from stages.media_probe import probe
+from stages.output import check_output, default_suffix
 from stages.pixels import PlaneLayout
+from stages.preview import contact_sheet, sample_frames
 from stages.types import ClipInfo, OutputFrame
+from stages.verify import verify
+from stages.write import choose_encoding
 
 log = logging.getLogger(__name__)
 LOG_EVERY_S = 10.0
@@ -77,7 +77,7 @@ def render(
     source = Path(source)
     target = Path(output) if output else default_output(source, settings)
     check_output(source, target, overwrite=settings.write.overwrite)
-    clip = probe(source)
+    clip = probe(source, Fraction(settings.read.sequence_rate))
     resources = (loader or Loader()).load(settings)
     report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
     report.clip, report.fingerprint = clip_facts(clip), fingerprint(source, settings, resources)
@@ -87,7 +87,8 @@ def render(
     with _collect_warnings(report.warnings):
         _drive(settings, clip, resources, target, report, progress)
         if settings.report.verify:
-            report.warnings += verify(source, target)
+            whole = settings.read.start == 0 and settings.read.end is None
+            report.warnings += verify(source, target, whole)
     if settings.report.enabled:
         _write_report(report, source, target, settings.report.preview_frames)
     return report
@@ -100,13 +101,13 @@ def stream(
     config: RunConfig | None = None,
     overrides: Mapping[str, Any] | None = None,
     loader: Loader | None = None,
-) -> Iterator[StreamedFrame]:
+) -> Generator[StreamedFrame, None, None]:
     """Yield finished frames as they are done, without writing a file. Arguments as for `render`.
 
     Leaving the loop early stops every thread and closes the source.
     """
     settings = settle(config, task, overrides)
-    clip = probe(Path(source))
+    clip = probe(Path(source), Fraction(settings.read.sequence_rate))
     resources = (loader or Loader()).load(settings)
     layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
     with contextlib.closing(_finished(settings, clip, resources, layout)) as frames:

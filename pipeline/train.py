@@ -29,11 +29,11 @@ class TrainConfig(Section):
     """Fields of ModelConfig."""
     output: str = "output/train"
     """Folder of checkpoints, samples and log; a checkpoint there is resumed."""
-    scenes_at_hand: int = Field(300, ge=1)
+    scenes_at_hand: int = Field(default=300, ge=1)
     """Training scenes kept in memory; one is replaced at every step."""
-    scene_px: int = Field(320, ge=64)
+    scene_px: int = Field(default=320, ge=64)
     """Side of a scene in pixels, at face scale."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """CPU threads; null: all cores."""
     schedule: dict[str, Any] = Field(default_factory=lambda: {"steps": 1000})
     """Fields of models.training.loop.Schedule."""

@@ -5,11 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
-from stages.read import Read
-from stages.shots import Shots
-from stages.track import Track
-from stages.write import Write
-
 from pipeline.config import RunConfig
 from pipeline.flow import Flow
 from pipeline.resources import Resources, batch_size
@@ -18,10 +13,14 @@ from stages.crop import Crop
 from stages.edit import Edit
 from stages.invert import Invert
 from stages.pixels import ColorTags, PlaneLayout
+from stages.read import Read
+from stages.shots import Shots
 from stages.style import Style
 from stages.synthesize import Synthesize
+from stages.track import Track
 from stages.types import ClipInfo, OutputFrame
 from stages.untouched import Untouched
+from stages.write import Write
 
 
 def wire(
@@ -61,4 +60,4 @@ def wire_to_file(
 ) -> Generator[OutputFrame, None, None]:
     """The same, and on into `output`; yields each frame after it was written."""
     pasted = wire(config, clip, resources, flow, planes)
-    return flow.link("write", Write(config.write, clip, output).stream(pasted))
+    return flow.link("write", Write(config.write, clip, output, config.read.end).stream(pasted))

@@ -1,6 +1,6 @@
 """Make the demonstration clip: a slow camera move over a public-domain portrait, with a soft chord as its sound.
 
-    python -m samples.make_clip output/sample.mp4
+python -m samples.make_clip output/sample.mp4
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def view(portrait: NDArray[np.uint8], t: float, size: tuple[int, int] = (WIDTH, 
     matrix = cv2.getRotationMatrix2D(center, angle, zoom)
     matrix[:, 2] += np.array([width / 2 - center[0], height / 2 - center[1]])
     return np.asarray(
-        cv2.warpAffine(portrait, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT), np.uint8
+        cv2.warpAffine(portrait, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT),
+        np.uint8,
     )
 
 

@@ -20,7 +20,7 @@ class CompositeConfig(Section):
 
     size: str = "source"
     """source: the clip's own size; native: times the model's scale (4 for the full model); or WxH in pixels."""
-    feather: float = Field(0.15, gt=0, le=0.5)
+    feather: float = Field(default=0.15, gt=0, le=0.5)
     """Width of the matte's soft edge, as a share of the window's side. Edges that lie outside the frame have none."""
 
     @field_validator("size")

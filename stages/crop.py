@@ -24,13 +24,13 @@ class CropConfig(Section):
 
     frame: Literal["auto", "full", "window"] = "auto"
     """full: the whole frame at face scale; window: a square around the face; auto: full when it fits `max_pixels`."""
-    max_pixels: int = Field(400_000, ge=4096)
+    max_pixels: int = Field(default=400_000, ge=4096)
     """Budget of the network's input, in pixels at face scale, for `frame: auto`."""
-    window_px: int = Field(512, ge=128, le=4096, multiple_of=8)
+    window_px: int = Field(default=512, ge=128, le=4096, multiple_of=8)
     """Side of the window, in pixels at face scale (published: 512)."""
-    eye_distance_px: float = Field(64.0, ge=16, le=256)
+    eye_distance_px: float = Field(default=64.0, ge=16, le=256)
     """Distance between the eyes in the network's input, in pixels. The published models were trained at 64."""
-    snap: float = Field(0.04, ge=0, le=0.2)
+    snap: float = Field(default=0.04, ge=0, le=0.2)
     """A whole frame whose scale is this close to 1 is not resampled at all."""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.latent import Latent
 from models.styleganex import StyleGANEX
-from stages.batches import batched, by_shape
+from stages.batches import batched, passes
 from stages.style import CLIP_KEY
 from stages.types import CroppedFace, CroppedFrame, EncodedFrame
 
@@ -60,7 +60,7 @@ class Invert:
 
     def _invert(self, crops: Sequence[CroppedFace], wplus: Sequence[Tensor]) -> list[Latent]:
         latents: dict[int, Latent] = {}
-        for members in by_shape([crop.image.shape for crop in crops]):
+        for members in passes([crop.image.shape for crop in crops], self._device):
             x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members]).to(self._device)
             with torch.inference_mode():
                 content = self._net.encode_content(x1)
@@ -69,5 +69,6 @@ class Invert:
                     wplus=wplus[i],
                     feature=None if content.feature is None else content.feature[row : row + 1],
                     skips=tuple(skip[row : row + 1] for skip in content.skips),
+                    feature_rgb=None if content.feature_rgb is None else content.feature_rgb[row : row + 1],
                 )
         return [latents[i] for i in range(len(crops))]

@@ -26,15 +26,15 @@ log = logging.getLogger(__name__)
 class ReadConfig(Section):
     """Which frames are read, and what happens where the file is damaged."""
 
-    start: int = Field(0, ge=0)
+    start: int = Field(default=0, ge=0)
     """First frame, counted from 0 in display order."""
-    end: int | None = Field(None, ge=1)
+    end: int | None = Field(default=None, ge=1)
     """First frame that is not read any more; null: to the end of the clip."""
     on_corrupt: Literal["fail", "repeat", "skip"] = "fail"
     """A damaged or cut file: fail; repeat the frame before each lost one, so that time goes on; or skip lost frames."""
-    threads: int = Field(2, ge=1, le=64)
+    threads: int = Field(default=2, ge=1, le=64)
     """Threads of the decoder. They do not change the pictures."""
-    sequence_rate: str = Field("25", pattern=r"^[1-9]\d*(/[1-9]\d*)?$")
+    sequence_rate: str = Field(default="25", pattern=r"^[1-9]\d*(/[1-9]\d*)?$")
     """Frames per second of an image sequence, e.g. 24 or 24000/1001. Videos say it themselves."""
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""What a task plugs into the common path. All tasks are one equation: image = G(edits(w+(style)), f(content), skips)."""
+"""What a task plugs into the common path: image = G(edits(w+(style)), f(content), skips), for every task."""
 
 from __future__ import annotations
 

@@ -90,8 +90,10 @@ class Remux:
             if stream.type in ("audio", "subtitle"):
                 if stream.type in kinds:
                     wanted.append(stream)
-            elif stream.type == "video" and stream.disposition & Disposition.attached_pic:
+            elif _is_cover(stream):
                 wanted.append(stream)
+            elif stream.type == "attachment" and self._out.format.name == "matroska":
+                self._out.add_attachment(stream.name or "attachment", stream.mimetype or "", stream.data or b"")
             elif stream.index != picture.index and not _rewritten(stream):
                 log.warning("%s: %s is not copied", self._path, _describe(stream))
         if not _trial_error(trial, wanted):
@@ -111,15 +113,17 @@ class Remux:
             return
         try:
             for packet in self.source.demux(*kept):
-                if packet.size and (packet.pts is not None or packet.dts is not None) and not _is_end_mark(packet):
+                timed = packet.pts is not None or packet.dts is not None
+                if packet.size and (timed or _is_cover(packet.stream)) and not _is_end_mark(packet):
                     yield packet
         except FFmpegError as error:
             log.warning("%s: sound and subtitles end early: %s", self._path, reason(error))
 
     def _copy(self, packet: Any) -> None:
-        if self._start is not None and _begin(packet) < self._start:
+        cover = _is_cover(packet.stream)  # has no time of its own
+        if self._start is not None and _begin(packet) < self._start and not cover:
             return
-        if self._shift:
+        if self._shift and not cover:
             ticks = round(self._shift / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - ticks
             packet.dts = None if packet.dts is None else packet.dts - ticks
@@ -153,6 +157,10 @@ def _rewritten(stream: Any) -> bool:
     return stream.type == "data" and ("timecode" in stream.metadata or stream.name in ("bin_data", None))
 
 
+def _is_cover(stream: Any) -> bool:
+    return stream.type == "video" and bool(stream.disposition & Disposition.attached_pic)
+
+
 def _is_end_mark(packet: Any) -> bool:
     """True for the empty text that ends a QuickTime subtitle track; the muxer makes its own."""
     codec = packet.stream.codec_context
@@ -166,8 +174,10 @@ def _describe(stream: Any) -> str:
 
 
 def _due(packet: Any) -> Fraction:
-    return (packet.dts if packet.dts is not None else packet.pts) * packet.time_base
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    return (ticks or 0) * packet.time_base
 
 
 def _begin(packet: Any) -> Fraction:
-    return (packet.pts if packet.pts is not None else packet.dts) * packet.time_base
+    ticks = packet.pts if packet.pts is not None else packet.dts
+    return (ticks or 0) * packet.time_base

@@ -29,9 +29,9 @@ class StyleConfig(Section):
 
     latents: Literal["clip", "shot", "frame"] = "shot"
     """clip: the first face's w+ for everything (as published); shot: one w+ per face and shot; frame: one per frame."""
-    wait_frames: int = Field(12, ge=0, le=250)
+    wait_frames: int = Field(default=12, ge=0, le=250)
     """Frames that may wait for the first good view of a face; then the best so far is taken."""
-    max_outside: float = Field(0.1, ge=0, le=1)
+    max_outside: float = Field(default=0.1, ge=0, le=1)
     """A good view has at most this share of its landmarks outside the picture."""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.latent import Latent
 from models.styleganex import StyleGANEX
-from stages.batches import batched, by_shape
+from stages.batches import batched, passes
 from stages.types import EncodedFrame, RenderedFrame
 
 
@@ -44,18 +44,24 @@ class Synthesize:
     def _synthesize(self, latents: Sequence[Latent]) -> list[Tensor]:
         images: dict[int, Tensor] = {}
         shapes = [None if latent.feature is None else tuple(latent.feature.shape) for latent in latents]
-        for members in by_shape(shapes):
-            batch = Latent(
-                wplus=torch.cat([latents[i].wplus for i in members]),
-                feature=None if shapes[members[0]] is None else torch.cat([_feature(latents[i]) for i in members]),
-                skips=tuple(torch.cat(level) for level in zip(*(latents[i].skips for i in members), strict=True)),
-            )
+        for members in passes(shapes, next(self._net.parameters()).device):
+            batch = latents[members[0]] if len(members) == 1 else _joined([latents[i] for i in members])
             with torch.inference_mode():
                 pictures = self._net.synthesize(batch).to("cpu", torch.float32)
             images |= dict(zip(members, pictures, strict=True))
         return [images[i] for i in range(len(latents))]
 
 
-def _feature(latent: Latent) -> Tensor:
-    assert latent.feature is not None
-    return latent.feature
+def _joined(latents: Sequence[Latent]) -> Latent:
+    """One latent of batch size N from N of batch size 1 with equal shapes."""
+
+    def together(parts: Sequence[Tensor | None]) -> Tensor | None:
+        present = [part for part in parts if part is not None]
+        return torch.cat(present) if present else None
+
+    return Latent(
+        wplus=torch.cat([latent.wplus for latent in latents]),
+        feature=together([latent.feature for latent in latents]),
+        skips=tuple(torch.cat(level) for level in zip(*(latent.skips for latent in latents), strict=True)),
+        feature_rgb=together([latent.feature_rgb for latent in latents]),
+    )

@@ -8,11 +8,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = ("models", "stages", "pipeline", "run_pipeline")
 MAX_LINES = 300
-FILES = sorted(
-    path
-    for folder in ("models", "stages", "pipeline", "samples", "benchmarks", "tests")
-    for path in (ROOT / folder).rglob("*.py")
-) + [ROOT / "run_pipeline.py"]
+FOLDERS = ("models", "stages", "pipeline", "samples", "benchmarks", "tests")
+FILES = [*sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")), ROOT / "run_pipeline.py"]
 
 
 def imports(path):

@@ -45,7 +45,7 @@ def test_expands_globs_merges_defaults_and_fills_tokens(tmp_path):
     assert first.output == tmp_path / "out/1_x_toonify_default.mov"
     assert second.source == tmp_path / "y.mov"
     assert (first.config.track.smooth_s, first.config.track.face) == (0.1, "all")
-    assert first.config.task.style == "arcane"
+    assert first.config.task.model_dump()["style"] == "arcane"
     assert third.config.task.kind == "none"
     assert third.output == tmp_path / "x.mov.copy.mov"
 

@@ -1,7 +1,8 @@
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.batches import batched, by_shape
+from stages.batches import batched, passes
 
 
 @given(st.lists(st.integers()), st.integers(1, 9))
@@ -12,7 +13,8 @@ def test_batched_keeps_everything_in_order(items, size):
 
 
 @given(st.lists(st.sampled_from("abc")))
-def test_by_shape_partitions(shapes):
-    groups = by_shape(shapes)
+def test_passes_partition(shapes):
+    assert passes(shapes, torch.device("cpu")) == [[i] for i in range(len(shapes))]
+    groups = passes(shapes, torch.device("cuda"))
     assert sorted(i for group in groups for i in group) == list(range(len(shapes)))
     assert all(len({shapes[i] for i in group}) == 1 for group in groups)

@@ -1,0 +1,42 @@
+import pytest
+import torch
+
+from models.training.losses import psnr, reconstruction_loss, ssim
+
+
+@pytest.fixture
+def picture() -> torch.Tensor:
+    return torch.rand(2, 3, 32, 40, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def test_equal_pictures_cost_nothing(picture):
+    total, parts = reconstruction_loss(picture, picture.clone())
+    assert total.item() == pytest.approx(0, abs=1e-5)
+    assert all(value.item() == pytest.approx(0, abs=1e-4) for value in parts.values())
+    assert ssim(picture, picture).item() == pytest.approx(1, abs=1e-4)
+    assert psnr(picture, picture) == float("inf")
+
+
+def test_an_offset_costs_no_edges(picture):
+    _, parts = reconstruction_loss(picture + 0.25, picture)
+    assert parts["l1"].item() == pytest.approx(0.25, abs=1e-5)
+    assert parts["edge"].item() == pytest.approx(0, abs=1e-5)
+
+
+def test_blur_costs_edges(picture):
+    blurred = torch.nn.functional.avg_pool2d(picture, 3, stride=1, padding=1)
+    _, parts = reconstruction_loss(blurred, picture)
+    assert parts["edge"] > parts["coarse"]
+    assert ssim(blurred, picture) < 0.9
+
+
+def test_psnr_of_a_known_error():
+    assert psnr(torch.zeros(1, 3, 4, 4), torch.full((1, 3, 4, 4), 0.2)) == pytest.approx(20.0, abs=1e-3)
+
+
+def test_gradient_reaches_the_output(picture):
+    output = (picture * 0.5).requires_grad_()
+    reconstruction_loss(output, picture)[0].backward()
+    assert output.grad is not None
+    assert torch.isfinite(output.grad).all()
+    assert output.grad.abs().sum() > 0
