@@ -1,10 +1,10 @@
 """Sound, subtitles and whatever else lies beside the picture, copied packet for packet while the picture is written."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
@@ -17,6 +17,11 @@ log = logging.getLogger(__name__)
 STALE = frozenset({"encoder", "major_brand", "minor_version", "compatible_brands", "vendor_id", "DURATION", "rotate"})
 """Metadata that describes the source file itself and not its content."""
 _STATISTICS = ("BPS", "NUMBER_OF_", "_STATISTICS_")
+
+
+HIDDEN = Fraction(-1, 10)
+"""Seconds. QuickTime files may hold sound from before the clip, which no player plays. Where the output cannot hide it,
+it is dropped, but for the codec's own run-in, which is shorter than this."""
 
 
 def lasting(metadata: dict[str, str]) -> dict[str, str]:
@@ -50,6 +55,7 @@ class Remux:
     ) -> None:
         self._out, self._start, self._shift, self._refused = out, start, shift, 0
         self._path = source
+        self._has_edit_lists = out.format.name in ("mp4", "mov")
         self.source: InputContainer = open_media(source)
         try:
             kept = self._kept(trial, kinds)
@@ -84,9 +90,9 @@ class Remux:
         self.source.close()
 
     def _kept(self, trial: Callable[[], OutputContainer], kinds: frozenset[str]) -> list[Any]:
-        wanted = []
+        wanted: list[Any] = []
         picture = video_stream(self.source, self._path)
-        for stream in self.source.streams:
+        for stream in cast(Iterable[Any], self.source.streams):
             if stream.type in ("audio", "subtitle"):
                 if stream.type in kinds:
                     wanted.append(stream)
@@ -122,6 +128,8 @@ class Remux:
     def _copy(self, packet: Any) -> None:
         cover = _is_cover(packet.stream)  # has no time of its own
         if self._start is not None and _begin(packet) < self._start and not cover:
+            return
+        if packet.is_discard and _begin(packet) < HIDDEN and not self._has_edit_lists:
             return
         if self._shift and not cover:
             ticks = round(self._shift / packet.time_base)
