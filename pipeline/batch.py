@@ -29,7 +29,7 @@ class Job:
     """One render of a batch."""
 
     name: str
-    """Position in the file and stem of the input: `3-shot_010`."""
+    """Running number, over all files of all globs, and stem of the input: `3-shot_010`."""
     source: Path
     output: Path
     config: RunConfig
@@ -100,29 +100,32 @@ def load_batch(path: Path) -> BatchFile:
         raise ConfigError(f"{path}: jobs: expected a list of jobs", "write `jobs:` and below it `- input: clip.mov`")
     jobs: list[Job] = []
     for position, entry in enumerate(data["jobs"], start=1):
-        jobs += _expand(path, position, entry, data.get("defaults") or {}, data.get("output") or DEFAULT_OUTPUT)
+        where = f"{path}: job {position}"
+        template = data.get("output") or DEFAULT_OUTPUT
+        jobs += _expand(path, where, len(jobs) + 1, entry, data.get("defaults") or {}, template)
     _check_distinct(path, jobs)
     return BatchFile(path, tuple(jobs))
 
 
-def _expand(path: Path, position: int, entry: Any, defaults: dict[str, Any], template: str) -> Iterator[Job]:
-    where = f"{path}: job {position}"
+def _expand(path: Path, where: str, number: int, entry: Any, defaults: dict[str, Any], template: str) -> Iterator[Job]:
     if not isinstance(entry, dict) or "input" not in entry:
         raise ConfigError(f"{where}: no input", "write `- input: clip.mov`")
     settings = {key: value for key, value in entry.items() if key not in ("input", "output")}
     config = parse_config(_merge(defaults, settings), {}, where)
     pattern = str(path.parent / entry["input"])
     found = sorted(glob.glob(pattern)) if glob.has_magic(entry["input"]) else []
-    for source in map(Path, found or [pattern]):  # a pattern that nothing fits fails as a job, like a missing file
+    for number, source in enumerate(
+        map(Path, found or [pattern]), start=number
+    ):  # a pattern that nothing fits fails as a job, like a missing file
         suffix = ".mp4" if source.is_dir() else source.suffix
         tokens = {"stem": source.stem, "name": source.name, "task": config.task.kind, "suffix": suffix}
-        tokens |= {"model": Path(config.model).stem if config.model else "default", "job": str(position)}
+        tokens |= {"model": Path(config.model).stem if config.model else "default", "job": str(number)}
         try:
             output = str(entry.get("output", template)).format_map(tokens)
         except (KeyError, ValueError, IndexError) as error:
             known = ", ".join(tokens)
             raise ConfigError(f"{where}: output: {error}: no such token", f"use {known} in braces") from error
-        yield Job(f"{position}-{source.stem}", source, path.parent / output, config)
+        yield Job(f"{number}-{source.stem}", source, path.parent / output, config)
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -52,8 +52,7 @@ def load_portraits() -> list[Photograph]:
         from matplotlib import cbook, image
     except ImportError:
         return portraits
-    with cbook.get_sample_data("grace_hopper.jpg") as file:
-        picture = np.asarray(image.imread(file, format="jpg"))
+    picture = image.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
     return [*portraits, Photograph(np.ascontiguousarray(picture), ((218.0, 188.0), (286.0, 190.0)))]
 
 
@@ -68,12 +67,12 @@ def draw_example(
     """One random example of `size`² pixels: see `make_example`."""
     kind = rng.random()
     if kind < portrait_share:
-        source = portraits[rng.integers(len(portraits))]
+        source = portraits[int(rng.integers(len(portraits)))]
     elif kind < portrait_share + drawn_share:
         source = Photograph(procedural_picture(rng, 512))
     else:
-        source = photographs[rng.integers(len(photographs))]
-    other = photographs[rng.integers(len(photographs))] if rng.random() < 0.25 else None
+        source = photographs[int(rng.integers(len(photographs)))]
+    other = photographs[int(rng.integers(len(photographs)))] if rng.random() < 0.25 else None
     return make_example(rng, source, size, other)
 
 
@@ -89,8 +88,8 @@ def make_example(
     angle = rng.normal(0.0, 9.0)
     mirror = rng.random() < 0.5
     if source.eyes is not None:
-        left, right = (np.float64(eye) for eye in source.eyes)
-        apart, centre = np.linalg.norm(right - left), (left + right) / 2
+        left, right = (np.array(eye) for eye in source.eyes)
+        apart, centre = float(np.linalg.norm(right - left)), (left + right) / 2
         target = np.array([rng.uniform(0.25, 0.75), rng.uniform(0.2, 0.65)]) * size
         view = _view(source.image, centre, scale / apart, angle, target, size, mirror)
         middle = np.array([0.5, 0.46]) * ALIGNED_SIZE
@@ -144,7 +143,7 @@ def _colour_change(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     lookup = np.clip(lift + (1 - lift) * (ramp**gamma) * gain * balance, 0, 1)
     saturation = rng.uniform(0.35, 1.35)
     hue = rng.normal(0, 0.12) if rng.random() < 0.75 else rng.uniform(0, 2 * np.pi)
-    grey = np.float64([0.299, 0.587, 0.114])
+    grey = np.array([0.299, 0.587, 0.114])
     axis = np.ones(3) / np.sqrt(3.0)
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     rotation = np.cos(hue) * np.eye(3) + np.sin(hue) * cross + (1 - np.cos(hue)) * np.outer(axis, axis)

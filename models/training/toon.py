@@ -74,7 +74,7 @@ def toon(image: np.ndarray, anchor: ToneAnchor, style: ToonStyle | None = None) 
     chroma = _colours(flat[..., 1:], tone, style)
     ink = _lines(flat, style)[..., None]
     painted = np.dstack([tone, chroma])
-    inked = painted * (1 - ink) + np.float32(style.ink) * ink
+    inked = painted * (1 - ink) + np.array(style.ink, np.float32) * ink
     rgb = cv2.cvtColor(inked.astype(np.float32), cv2.COLOR_Lab2RGB)
     return np.clip(np.rint(rgb * 255.0), 0, 255).astype(np.uint8)
 
@@ -102,7 +102,7 @@ def _colours(chroma: np.ndarray, tone: np.ndarray, style: ToonStyle) -> np.ndarr
     size_sq = (chroma**2).sum(-1, keepdims=True)
     out = chroma * (1 + (style.saturation - 1) * np.exp(-size_sq / 45.0**2))
     balance = np.tanh((tone - 45.0) / 25.0)[..., None]
-    return out + balance * np.float32([0.25, 1.0]) * style.warmth
+    return out + balance * np.array([0.25, 1.0], np.float32) * style.warmth
 
 
 def _lines(flat: np.ndarray, style: ToonStyle) -> np.ndarray:
