@@ -1,11 +1,11 @@
 """Errors that a user caused and can mend. Everything else is our bug and ends in a traceback.
 
-    UserError                     what and where, and the remedy: two lines, exit status 2
-    ├── ModelError                models/: a call the network cannot answer (also ValueError)
-    ├── CheckpointError           models/: a weight file that is missing, foreign, damaged or hostile (also ValueError)
-    ├── MediaError                stages/: a clip that cannot be read or written (also OSError)
-    ├── NoFaceError               stages/: no face where the policy demands one (also LookupError)
-    └── ConfigError               pipeline/: a setting that does not exist or cannot be (also ValueError)
+UserError                     what and where, and the remedy: two lines, exit status 2
+├── ModelError                models/: a call the network cannot answer (also ValueError)
+├── CheckpointError           models/: a weight file that is missing, foreign, damaged or hostile (also ValueError)
+├── MediaError                stages/: a clip that cannot be read or written (also OSError)
+├── NoFaceError               stages/: no face where the policy demands one (also LookupError)
+└── ConfigError               pipeline/: a setting that does not exist or cannot be (also ValueError)
 """
 
 

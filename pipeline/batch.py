@@ -107,16 +107,15 @@ def load_batch(path: Path) -> BatchFile:
     return BatchFile(path, tuple(jobs))
 
 
-def _expand(path: Path, where: str, number: int, entry: Any, defaults: dict[str, Any], template: str) -> Iterator[Job]:
+def _expand(path: Path, where: str, first: int, entry: Any, defaults: dict[str, Any], template: str) -> Iterator[Job]:
     if not isinstance(entry, dict) or "input" not in entry:
         raise ConfigError(f"{where}: no input", "write `- input: clip.mov`")
     settings = {key: value for key, value in entry.items() if key not in ("input", "output")}
     config = parse_config(_merge(defaults, settings), {}, where)
     pattern = str(path.parent / entry["input"])
     found = sorted(glob.glob(pattern)) if glob.has_magic(entry["input"]) else []
-    for number, source in enumerate(
-        map(Path, found or [pattern]), start=number
-    ):  # a pattern that nothing fits fails as a job, like a missing file
+    sources = [Path(name) for name in found or [pattern]]  # what nothing fits fails as a job, like a missing file
+    for number, source in enumerate(sources, start=first):
         suffix = ".mp4" if source.is_dir() else source.suffix
         tokens = {"stem": source.stem, "name": source.name, "task": config.task.kind, "suffix": suffix}
         tokens |= {"model": Path(config.model).stem if config.model else "default", "job": str(number)}

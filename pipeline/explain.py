@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from pipeline.config import RunConfig
+from stages.shots import Shots
 from stages.style import Style
 
 RENDERING = (
@@ -39,5 +40,5 @@ def explain(config: RunConfig) -> str:
 def _lookahead(name: str, config: RunConfig) -> str:
     if name == "track":
         return f" (look-ahead {config.track.smooth_s + config.track.fill_s:g} s)"
-    held = {"style": Style(config.style).lookahead}.get(name, 0)
+    held = {"shots": Shots(config.shots).lookahead, "style": Style(config.style).lookahead}.get(name, 0)
     return f" (look-ahead up to {held} frames)" if held else ""

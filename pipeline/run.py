@@ -23,10 +23,12 @@ from pipeline.report import Recorder, RunReport, clip_facts, versions
 from pipeline.resources import Loader, Resources
 from pipeline.wire import wire, wire_to_file
 from stages.composite import output_size
+from stages.layout import MATRIX_RGB, RANGE_FULL
 from stages.media_probe import probe
 from stages.output import check_output, default_suffix
-from stages.pixels import PlaneLayout
+from stages.pixels import ColorTags, PlaneLayout
 from stages.preview import contact_sheet, sample_frames
+from stages.sequence import is_sequence, list_images
 from stages.types import ClipInfo, OutputFrame
 from stages.verify import verify
 from stages.write import choose_encoding
@@ -110,7 +112,9 @@ def stream(
     clip = probe(Path(source), Fraction(settings.read.sequence_rate))
     resources = (loader or Loader()).load(settings)
     layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
-    with contextlib.closing(_finished(settings, clip, resources, layout)) as frames:
+    color = ColorTags(MATRIX_RGB, RANGE_FULL, clip.color.primaries, clip.color.transfer)
+    flow = Flow(_buffers(settings), settings.read.start)
+    with contextlib.closing(wire(settings, clip, resources, flow, (layout, color))) as frames:
         for item in frames:
             yield StreamedFrame(item.rgb8(), item.pts, clip.time_base, item.source.frame.index, item.touched)
 
@@ -134,16 +138,10 @@ def fingerprint(source: Path, config: RunConfig, resources: Resources) -> str:
     """sha256 over what decides the output: the input's content, the configuration and the weights."""
     digest = hashlib.sha256(config.model_dump_json(exclude={"buffers", "report", "threads", "batch_size"}).encode())
     digest.update((resources.model.sha256 if resources.model else "").encode())
-    for path in sorted(source.iterdir()) if source.is_dir() else [source]:
-        with contextlib.suppress(OSError), path.open("rb") as file:
+    for path in list_images(source) if is_sequence(source) else [source]:
+        with path.open("rb") as file:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
-
-
-def _finished(
-    config: RunConfig, clip: ClipInfo, resources: Resources, layout: PlaneLayout
-) -> Generator[OutputFrame, None, None]:
-    return wire(config, clip, resources, Flow(_buffers(config), config.read.start), (layout, clip.color))
 
 
 def _buffers(config: RunConfig) -> dict[str, int]:
@@ -163,6 +161,8 @@ def _drive(
         for item in _with_progress(written, clip, config, progress):
             recorder.add(item)
     recorder.finish(flow.meters, time.perf_counter() - started)
+    if resources.detector is not None and not report.rendered:
+        log.warning("%s: no face was found in any frame; the output is the source", clip.path)
 
 
 def _with_progress(

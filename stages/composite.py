@@ -94,16 +94,16 @@ class Composite:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """The windows over each other and over `background`: R'G'B' [H, W, 3] and the matte [H, W] in [0, 1]."""
         columns, rows = self._size
-        width, _ = item.face_frame.frame.clip.upright_size
-        zoom = columns / width
-        rgb = background if background is not None else np.zeros((rows, columns, 3), np.float32)
-        alpha = np.zeros((rows, columns), np.float32)
+        width, height = item.face_frame.frame.clip.upright_size
+        zoom = columns / width, rows / height
+        rgb: NDArray[np.float32] = np.zeros((rows, columns, 3), np.float32) if background is None else background
+        alpha: NDArray[np.float32] = np.zeros((rows, columns), np.float32)
         for window, image in zip(item.windows, item.images, strict=True):
             picture = from_network(image.numpy())
             back = paste_resampler(window, picture.shape[1], picture.shape[0], self._size, zoom)
             new = back(picture)
             if window.full:
-                rgb, alpha = new, np.ones_like(alpha)
+                rgb, alpha = new, np.ones((rows, columns), np.float32)
                 continue
             matte = self._matte(window, zoom)
             if background is None:  # what lies under several mattes: the pictures' own mix, not the empty canvas
@@ -115,22 +115,25 @@ class Composite:
                 rgb = rgb * (1 - matte[..., None]) + new * matte[..., None]
         return rgb, alpha
 
-    def _matte(self, window: CropWindow, zoom: float) -> NDArray[np.float32]:
+    def _matte(self, window: CropWindow, zoom: tuple[float, float]) -> NDArray[np.float32]:
         columns, rows = self._size
-        across = _soft_edge(window.left * zoom, window.width / window.scale * zoom, columns, self._config.feather)
-        down = _soft_edge(window.top * zoom, window.height / window.scale * zoom, rows, self._config.feather)
+        across = _soft_edge(window.left * zoom[0], window.width / window.scale * zoom[0], columns, self._config.feather)
+        down = _soft_edge(window.top * zoom[1], window.height / window.scale * zoom[1], rows, self._config.feather)
         return down[:, None] * across[None, :]
 
 
-def paste_resampler(window: CropWindow, width: int, height: int, size: tuple[int, int], zoom: float) -> Resampler:
+def paste_resampler(
+    window: CropWindow, width: int, height: int, size: tuple[int, int], zoom: tuple[float, float]
+) -> Resampler:
     """From the network's picture (width × height pixels) of `window` to the finished picture of `size`.
 
-    `zoom`: finished pixels per source pixel.
+    `zoom`: finished pixels per source pixel, across and down.
     """
-    per_pixel = width / window.width * window.scale / zoom  # picture pixels per finished pixel
+    across = width / window.width * window.scale  # picture pixels per source pixel
+    down = height / window.height * window.scale
     return Resampler(
-        rows=axis_operator(height, size[1], 1 / per_pixel, -window.top * zoom * per_pixel),
-        cols=axis_operator(width, size[0], 1 / per_pixel, -window.left * zoom * per_pixel),
+        rows=axis_operator(height, size[1], zoom[1] / down, -window.top * down),
+        cols=axis_operator(width, size[0], zoom[0] / across, -window.left * across),
     )
 
 

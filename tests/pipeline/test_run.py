@@ -108,8 +108,10 @@ def test_an_error_in_any_stage_names_it_and_leaves_nothing(sample_clip, tmp_path
     module, name = stage.split(".")
     cls = getattr(__import__("pipeline.wire", fromlist=[name]), name)
 
+    whole = cls.stream
+
     def broken(self, items):
-        for count, item in enumerate(items):
+        for count, item in enumerate(whole(self, items)):
             if count == 5:
                 raise RuntimeError("injected")
             yield item
