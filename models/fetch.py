@@ -28,7 +28,7 @@ def fetch(name: str, accepted: bool = False) -> Path:
         return target
     _ask(name, accepted)
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import hf_hub_download  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise CheckpointError("the package huggingface_hub is not installed", "pip install huggingface_hub") from error
     target.parent.mkdir(parents=True, exist_ok=True)

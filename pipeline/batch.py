@@ -132,9 +132,11 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         old = merged.get(key)
-        both = isinstance(old, dict) and isinstance(value, dict)
-        other_task = key == "task" and both and old.get("kind") != value.get("kind", old.get("kind"))
-        merged[key] = {**old, **value} if both and not other_task else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            other_task = key == "task" and old.get("kind") != value.get("kind", old.get("kind"))
+            merged[key] = value if other_task else {**old, **value}
+        else:
+            merged[key] = value
     return merged
 
 

@@ -107,12 +107,11 @@ class Composite:
                 continue
             matte = self._matte(window, zoom)
             if background is None:  # what lies under several mattes: the pictures' own mix, not the empty canvas
-                over = matte + alpha * (1 - matte)
-                share = np.divide(matte, over, out=np.zeros_like(matte), where=over > 0)[..., None]
-                rgb = rgb * (1 - share) + new * share
-                alpha = over
+                over = (matte + alpha * (1 - matte)).astype(np.float32)
+                share = np.divide(matte, over, out=np.zeros_like(matte), where=over > 0)
+                rgb, alpha = _mixed(rgb, new, share), over
             else:
-                rgb = rgb * (1 - matte[..., None]) + new * matte[..., None]
+                rgb = _mixed(rgb, new, matte)
         return rgb, alpha
 
     def _matte(self, window: CropWindow, zoom: tuple[float, float]) -> NDArray[np.float32]:
@@ -135,6 +134,10 @@ def paste_resampler(
         rows=axis_operator(height, size[1], zoom[1] / down, -window.top * down),
         cols=axis_operator(width, size[0], zoom[0] / across, -window.left * across),
     )
+
+
+def _mixed(under: NDArray[np.float32], over: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
+    return under + (over - under) * share[..., None]
 
 
 def _soft_edge(start: float, length: float, count: int, feather: float) -> NDArray[np.float32]:

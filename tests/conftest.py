@@ -34,7 +34,7 @@ def portrait() -> np.ndarray:
     import cv2
 
     path = Path(__file__).parent.parent / "samples" / "astronaut.jpg"
-    return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
+    return np.ascontiguousarray(np.asarray(cv2.imread(str(path)))[:, :, ::-1])
 
 
 @pytest.fixture(scope="session")
