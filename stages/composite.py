@@ -137,7 +137,7 @@ def paste_resampler(
 
 
 def _mixed(under: NDArray[np.float32], over: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
-    return under + (over - under) * share[..., None]
+    return np.asarray(under + (over - under) * share[..., None], np.float32)
 
 
 def _soft_edge(start: float, length: float, count: int, feather: float) -> NDArray[np.float32]:
