@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 from pipeline.config import RunConfig, parse_config, read_yaml
 from pipeline.errors import ConfigError, UserError
 from pipeline.resources import Loader
-from pipeline.run import fingerprint, render
+from pipeline.run import is_current, render
 from stages.media_probe import probe
 from stages.output import check_output
 
@@ -185,7 +185,7 @@ def run_job(job: Job, loader: Loader, resume: bool, progress: bool) -> JobResult
     """Render one job; whatever goes wrong becomes its result."""
     started = time.perf_counter()
     try:
-        if resume and _is_current(job, loader):
+        if resume and is_current(job.source, job.output, job.config, loader):
             return _result(job, "skipped")
         # An output that is there belongs to an earlier run of this batch: it is replaced, atomically.
         config = job.config.model_copy(update={"write": job.config.write.model_copy(update={"overwrite": True})})
@@ -200,23 +200,6 @@ def run_job(job: Job, loader: Loader, resume: bool, progress: bool) -> JobResult
     return _result(job, "done", frames=report.frames, seconds=time.perf_counter() - started)
 
 
-def _is_current(job: Job, loader: Loader) -> bool:
-    """True when the output is there and its report's fingerprint is what this job would have now."""
-    made_from = _reported_fingerprint(job)
-    if made_from is None or not job.output.exists():
-        return False
-    config = job.config.model_copy(update={"write": job.config.write.model_copy(update={"overwrite": True})})
-    return fingerprint(job.source, config, loader.load(config)) == made_from
-
-
-def _reported_fingerprint(job: Job) -> str | None:
-    try:
-        text = job.output.with_name(f"{job.output.name}.report.json").read_text(encoding="utf-8")
-        return json.loads(text)["fingerprint"]
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def status(file: BatchFile) -> list[JobResult]:
     """What is known of every job without rendering: done, failed, changed (made from other things) or missing."""
     loader = Loader()
@@ -225,7 +208,8 @@ def status(file: BatchFile) -> list[JobResult]:
     for job in file.jobs:
         before = last.get(job.name, {})
         try:
-            state: Status = "done" if _is_current(job, loader) else "changed" if job.output.exists() else "missing"
+            current = is_current(job.source, job.output, job.config, loader)
+            state: Status = "done" if current else "changed" if job.output.exists() else "missing"
         except UserError as error:
             results.append(_result(job, "failed", error=str(error)))
             continue

@@ -60,6 +60,7 @@ def _render_parser() -> argparse.ArgumentParser:
     parser = _base("render", "Render one clip. Other commands: " + ", ".join(VERBS) + " (each with --help).", _render)
     parser.add_argument("input", help="video, image, folder of images, or pattern such as shot.%%04d.png")
     parser.add_argument("-o", "--output", help="file or folder; default output/{stem}_{task}{suffix}")
+    parser.add_argument("--resume", action="store_true", help="do nothing when the output is finished and unchanged")
     _add_settings(parser)
     return parser
 
@@ -115,10 +116,16 @@ def overrides_from(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _render(arguments: argparse.Namespace) -> int:
     from pipeline.config import load_config
-    from pipeline.run import render
+    from pipeline.resources import Loader
+    from pipeline.run import default_output, is_current, render
 
-    config = load_config(arguments.config, overrides_from(arguments))
-    report = render(arguments.input, arguments.output, config=config, progress=not arguments.quiet)
+    config, loader = load_config(arguments.config, overrides_from(arguments)), Loader()
+    source = Path(arguments.input)
+    output = Path(arguments.output) if arguments.output else default_output(source, config)
+    if arguments.resume and is_current(source, output, config, loader):
+        logging.getLogger("pipeline").info("%s: finished and unchanged", output)
+        return 0
+    report = render(source, output, config=config, loader=loader, progress=not arguments.quiet)
     logging.getLogger("pipeline").info(
         "%s: %d frames, faces rendered in %d, %.2f frames/s", report.output, report.frames, report.rendered, report.fps
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import sys
 import time
@@ -35,6 +36,8 @@ from stages.write import choose_encoding
 
 log = logging.getLogger(__name__)
 LOG_EVERY_S = 10.0
+IRRELEVANT = {"buffers": True, "report": True, "threads": True, "batch_size": True, "write": {"overwrite": True}}
+"""Settings that do not change the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,23 @@ def default_output(source: Path, config: RunConfig) -> Path:
     return Path("output") / f"{source.stem}_{config.task.kind}{default_suffix(source)}"
 
 
+def is_current(source: Path, output: Path, config: RunConfig, loader: Loader) -> bool:
+    """True when `output` is there and its report says that it was made from what it would be made from now."""
+    try:
+        made_from = json.loads(report_path(output).read_text(encoding="utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return output.exists() and fingerprint(source, config, loader.load(config)) == made_from
+
+
+def report_path(output: Path) -> Path:
+    """OUTPUT.report.json."""
+    return output.with_name(f"{output.name}.report.json")
+
+
 def fingerprint(source: Path, config: RunConfig, resources: Resources) -> str:
     """sha256 over what decides the output: the input's content, the configuration and the weights."""
-    digest = hashlib.sha256(config.model_dump_json(exclude={"buffers", "report", "threads", "batch_size"}).encode())
+    digest = hashlib.sha256(config.model_dump_json(exclude=IRRELEVANT).encode())
     digest.update((resources.model.sha256 if resources.model else "").encode())
     for path in list_images(source) if is_sequence(source) else [source]:
         with path.open("rb") as file:
@@ -211,5 +228,5 @@ def _write_report(report: RunReport, source: Path, target: Path, preview_frames:
         contact_sheet(
             sample_frames(source, preview_frames, report.config["read"]), sample_frames(target, preview_frames), preview
         )
-    target.with_name(f"{target.name}.report.json").write_text(report.to_json(), encoding="utf-8")
+    report_path(target).write_text(report.to_json(), encoding="utf-8")
     target.with_name(f"{target.name}.report.md").write_text(report.to_markdown(preview), encoding="utf-8")
