@@ -49,7 +49,7 @@ def load_portraits() -> list[Photograph]:
     """The public-domain portraits: Eileen Collins (NASA), and Grace Hopper (US Navy) where matplotlib is installed."""
     portraits = [Photograph(load_photographs(["astronaut"])[0].image, ((196.0, 106.0), (248.0, 106.0)))]
     try:
-        from matplotlib import cbook, image
+        from matplotlib import cbook, image  # pyright: ignore[reportMissingImports]
     except ImportError:
         return portraits
     picture = image.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
