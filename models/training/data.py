@@ -40,20 +40,28 @@ def load_photographs(names: Sequence[str]) -> list[Photograph]:
     try:
         from skimage import data
     except ImportError as error:
-        raise UserError("training pictures: scikit-image is not installed", "pip install scikit-image") from error
+        remedy = "pip install -r requirements-train.txt"
+        raise UserError("training pictures: scikit-image is not installed", remedy) from error
     pictures = [np.asarray(getattr(data, name)()) for name in names]
     return [Photograph(np.ascontiguousarray(p if p.ndim == 3 else np.dstack([p] * 3))) for p in pictures]
 
 
 def load_portraits() -> list[Photograph]:
-    """The public-domain portraits: Eileen Collins (NASA), and Grace Hopper (US Navy) where matplotlib is installed."""
-    portraits = [Photograph(load_photographs(["astronaut"])[0].image, ((196.0, 106.0), (248.0, 106.0)))]
+    """The public-domain portraits: Eileen Collins (NASA) and Grace Hopper (US Navy).
+
+    Raises:
+        UserError: scikit-image or matplotlib is not installed.
+    """
     try:
-        from matplotlib import cbook, image  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return portraits
+        from matplotlib import cbook, image
+    except ImportError as error:
+        remedy = "pip install -r requirements-train.txt"
+        raise UserError("training pictures: matplotlib is not installed", remedy) from error
     picture = image.imread(str(cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)))
-    return [*portraits, Photograph(np.ascontiguousarray(picture), ((218.0, 188.0), (286.0, 190.0)))]
+    return [
+        Photograph(load_photographs(["astronaut"])[0].image, ((196.0, 106.0), (248.0, 106.0))),
+        Photograph(np.ascontiguousarray(picture), ((218.0, 188.0), (286.0, 190.0))),
+    ]
 
 
 def draw_example(

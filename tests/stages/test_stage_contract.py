@@ -1,5 +1,7 @@
 """What every stage promises: it is lazy, keeps the order, loses nothing, closes its upstream, and can be used again."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,8 @@ def chain():
         Composite(CompositeConfig(), (64, 64), LAYOUT, COLOR),
     ]
     items = [face_frame(i, i // 4, [face(i // 4, eye_distance=64.0)] if i != 2 else [], info) for i in range(COUNT)]
-    pairs = [(Shots(ShotsConfig()), [frame(i) for i in range(COUNT)])]
+    frames = [frame(i) for i in range(COUNT)]
+    pairs: list[tuple[Any, list[Any]]] = [(Shots(ShotsConfig()), frames)]
     pairs.append((Untouched(), list(pairs[0][0].stream(x for x in pairs[0][1]))))
     for stage in stages:
         pairs.append((stage, items))
