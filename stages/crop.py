@@ -30,6 +30,8 @@ class CropConfig(Section):
     """Side of the window, in pixels at face scale (published: 512)."""
     eye_distance_px: float = Field(default=64.0, ge=16, le=256)
     """Distance between the eyes in the network's input, in pixels. The published models were trained at 64."""
+    margin_px: int = Field(default=16, ge=0, le=128, multiple_of=8)
+    """Reflected pixels around a whole frame, cut off again afterwards: they keep the network's zero padding outside."""
     snap: float = Field(default=0.04, ge=0, le=0.2)
     """A whole frame whose scale is this close to 1 is not resampled at all."""
 
@@ -72,7 +74,7 @@ class Crop:
         height, width = rgb.shape[:2]
         crops: list[CroppedFace] = []
         for face, style in zip(item.face_frame.faces, item.styles, strict=True):
-            window = full_window(width, height, scale) if full else self._following_window(face)
+            window = full_window(width, height, scale, self._config.margin_px) if full else self._following_window(face)
             cut = window_resampler(window, width, height)
             crops.append(CroppedFace(face, style, window, to_network(cut(rgb))))
         return CroppedFrame(item.face_frame, tuple(crops))
@@ -83,10 +85,13 @@ class Crop:
         return CropWindow(scale, left, top, side, side, full=False)
 
 
-def full_window(width: int, height: int, scale: float) -> CropWindow:
-    """The whole frame at `scale`, its size rounded up to multiples of 8; what lies beyond the frame is reflected."""
-    columns, rows = (8 * math.ceil(max(round(n * scale), 1) / 8) for n in (width, height))
-    return CropWindow(scale, 0.0, 0.0, columns, rows, full=True)
+def full_window(width: int, height: int, scale: float, margin: int = 0) -> CropWindow:
+    """The whole frame at `scale` with `margin` pixels around it, its size rounded up to multiples of 8.
+
+    What lies beyond the frame is reflected.
+    """
+    columns, rows = (8 * math.ceil(max(round(n * scale), 1) / 8) + 2 * margin for n in (width, height))
+    return CropWindow(scale, -margin / scale, -margin / scale, columns, rows, full=True)
 
 
 def window_resampler(window: CropWindow, width: int, height: int) -> Resampler:

@@ -35,8 +35,9 @@ def test_no_picture_gives_back_the_very_planes():
 def test_crop_then_paste_is_the_identity_on_smooth_pictures(scale, enlarged):
     rgb = smooth(96, 128)
     frame = face_frame(0, 0, [face()], clip(128, 96), rgb)
-    window = full_window(128, 96, scale)
-    fine = CropWindow(window.scale * enlarged, 0, 0, window.width * enlarged, window.height * enlarged, True)
+    window = full_window(128, 96, scale, margin=8)
+    left, top = window.left, window.top
+    fine = CropWindow(window.scale * enlarged, left, top, window.width * enlarged, window.height * enlarged, True)
     image = to_network(window_resampler(fine, 128, 96)(frame.frame.rgb()))
     out = composite(rendered(frame, [window], [image]), (128, 96))
     error = np.abs(planes_to_rgb(out.planes, out.layout, out.color, 0) - frame.frame.rgb())[6:-6, 6:-6]

@@ -13,7 +13,7 @@ def crop(config, *frames):
 
 def test_whole_frame_at_scale_one_is_the_frame_itself():
     frame = face_frame(0, 0, [face(eye_distance=64.0)])
-    ((got,),) = (item.crops for item in crop(CropConfig(), frame))
+    ((got,),) = (item.crops for item in crop(CropConfig(margin_px=0), frame))
     assert got.window.full
     assert got.window.scale == 1.0
     assert got.image.shape == (3, 48, 64)
@@ -22,7 +22,7 @@ def test_whole_frame_at_scale_one_is_the_frame_itself():
 
 def test_scale_brings_the_eyes_to_64_pixels_and_sizes_to_multiples_of_8():
     frame = face_frame(0, 0, [face(eye_distance=40.0)])
-    (item,) = crop(CropConfig(), frame)
+    (item,) = crop(CropConfig(margin_px=0), frame)
     window = item.crops[0].window
     assert window.scale == pytest.approx(1.6)
     assert (window.width, window.height) == (104, 80)  # 102.4 and 76.8, rounded up
@@ -30,14 +30,14 @@ def test_scale_brings_the_eyes_to_64_pixels_and_sizes_to_multiples_of_8():
 
 
 def test_snaps_to_one_when_close():
-    (item,) = crop(CropConfig(), face_frame(0, 0, [face(eye_distance=65.5)]))
+    (item,) = crop(CropConfig(margin_px=0), face_frame(0, 0, [face(eye_distance=65.5)]))
     assert item.crops[0].window.scale == 1.0
 
 
 def test_whole_frame_keeps_its_scale_through_the_shot_and_takes_a_new_one_after_a_cut():
     frames = [face_frame(0, 0, [face(0, eye_distance=32)]), face_frame(1, 0, [face(0, eye_distance=40)])]
     frames += [face_frame(2, 1, [face(1, eye_distance=40)])]
-    scales = [item.crops[0].window.scale for item in crop(CropConfig(), *frames)]
+    scales = [item.crops[0].window.scale for item in crop(CropConfig(margin_px=0), *frames)]
     assert scales == pytest.approx([2.0, 2.0, 1.6])
 
 
@@ -48,16 +48,24 @@ def test_window_when_the_frame_does_not_fit_or_there_are_several_faces():
     assert not window.full
     assert (window.width, window.height) == (128, 128)
     assert (window.left + 32, window.top + 32) == (10.5, 20.5)  # its middle is the face's
-    (item,) = crop(CropConfig(), face_frame(0, 0, [face(0), face(1, center=(50.0, 20.0))]))
+    (item,) = crop(CropConfig(margin_px=0), face_frame(0, 0, [face(0), face(1, center=(50.0, 20.0))]))
     assert [c.window.full for c in item.crops] == [False, False]
 
 
 def test_no_face_no_crop_and_rotated_frames_are_upright():
-    (item,) = crop(CropConfig(), face_frame(0))
+    (item,) = crop(CropConfig(margin_px=0), face_frame(0))
     assert item.crops == ()
     info = clip(64, 48, rotation=90)
-    (item,) = crop(CropConfig(), face_frame(0, 0, [face(eye_distance=64)], info))
+    (item,) = crop(CropConfig(margin_px=0), face_frame(0, 0, [face(eye_distance=64)], info))
     assert item.crops[0].image.shape == (3, 64, 48)
+
+
+def test_margin_is_reflected_and_changes_nothing_inside():
+    frame = face_frame(0, 0, [face(eye_distance=64.0)])
+    (bare,), (wide,) = (crop(CropConfig(margin_px=m), frame)[0].crops for m in (0, 16))
+    assert wide.image.shape == (3, 48 + 32, 64 + 32)
+    np.testing.assert_array_equal(wide.image[:, 16:-16, 16:-16], bare.image)
+    np.testing.assert_array_equal(wide.image[:, 16:-16, :16], bare.image[:, :, 15::-1])
 
 
 def test_full_window_never_vanishes():
