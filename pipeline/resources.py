@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
+from models.allocator import settle_allocator
 from models.faces import FaceDetector
 from models.zoo import LoadedModel, load_model
 from pipeline.config import RunConfig
@@ -36,6 +37,7 @@ class Loader:
         """The network and the detector for `config`, in eval mode on its device."""
         if not config.task.recipe().renders:
             return Resources(None, None)
+        settle_allocator()
         torch.set_num_threads(config.threads or os.cpu_count() or 1)
         return Resources(self._model(config), self._detector(config))
 
