@@ -116,7 +116,7 @@ def stream(
     resources = (loader or Loader()).load(settings)
     layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
     color = ColorTags(MATRIX_RGB, RANGE_FULL, clip.color.primaries, clip.color.transfer)
-    flow = Flow(_buffers(settings), settings.read.start)
+    flow = _flow(settings)
     with contextlib.closing(wire(settings, clip, resources, flow, (layout, color))) as frames:
         for item in frames:
             yield StreamedFrame(item.rgb8(), item.pts, clip.time_base, item.source.frame.index, item.touched)
@@ -161,8 +161,8 @@ def fingerprint(source: Path, config: RunConfig, resources: Resources) -> str:
     return digest.hexdigest()
 
 
-def _buffers(config: RunConfig) -> dict[str, int]:
-    return config.buffers.model_dump()
+def _flow(config: RunConfig) -> Flow:
+    return Flow(config.buffers.model_dump(), config.read.start)
 
 
 def _drive(
@@ -171,7 +171,7 @@ def _drive(
     scale = resources.model.net.config.output_scale if resources.model else 1
     width, height = output_size(config.composite, clip.upright_size, scale)
     planes = choose_encoding(clip, config.write, target.suffix, width, height)
-    flow = Flow(_buffers(config), config.read.start)
+    flow = _flow(config)
     recorder = Recorder(report)
     started = time.perf_counter()
     with contextlib.closing(wire_to_file(config, clip, resources, flow, planes, target)) as written:
