@@ -1,6 +1,6 @@
 """The whole pipeline's frame rate against its slowest stage's own, side by side in one run.
 
-    python -m benchmarks.pipeline_rate [CLIP] [--repeat 3] [--json]
+    python -m benchmarks.pipeline_rate [CLIP] [--repeat 5] [--frames 48] [--json]
 
 For each round: the pipeline renders the clip; then the network thread's stages run alone over the same crops, with
 nothing else busy, and the reading and the writing threads likewise. The ratio is the pipeline's rate over the slowest
@@ -64,10 +64,12 @@ def main() -> None:
     """Print a table, or JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clip", nargs="?", type=Path, help="default: the sample clip")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--frames", type=int, default=48, help="of the clip, at most")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    config = load_config(None, {"write.overwrite": True, "report.enabled": False})
+    settings = {"write.overwrite": True, "report.enabled": False, "read.end": arguments.frames}
+    config = load_config(None, settings)
     loader = Loader()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
