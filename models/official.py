@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import count, groupby, takewhile
 from typing import Any
 
 from torch import Tensor
@@ -26,6 +27,18 @@ _RENAMES = (
     ("encoder.featlayer.", "encoder.feature_layer."),
     ("encoder.skiplayer.", "encoder.feature_rgb_layer."),
 )
+_TASKS = {
+    # part of opts.dataset_type → task; frontalization before encode, for pSp's names
+    "toonify": "toonify",
+    "edit": "edit",
+    "super_resolution": "super_resolution",
+    "sketch_to_face": "sketch_to_face",
+    "seg_to_face": "mask_to_face",
+    "frontalize": "frontalization",
+    "encode": "inversion",
+}
+GRADUAL = "GradualStyleEncoder"
+"""The published name of the encoder that this project has."""
 _CONSTANT = re.compile(r"\.(blur\.kernel|upsample\.kernel|blur_weight)$")
 _MODULATED = re.compile(r"^decoder\..*\.conv\.weight$")
 
@@ -82,14 +95,24 @@ def _constants(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def config_from_opts(opts: Mapping[str, Any], state: Mapping[str, Tensor]) -> ModelConfig:
-    """Architecture of a published StyleGANEX or pSp file: what `opts` says, and which parts the file holds at all.
+    """Architecture of a published StyleGANEX or pSp file: what `opts` says (spec §1 has the defaults of what it leaves
+    out), which parts the file holds, and how wide they are.
 
     Raises:
-        CheckpointError: opts that no network can have.
+        CheckpointError: opts that no network can have, or that contradict the weights.
+        ModelError: sizes that no network can have.
     """
-    resolution = _number(opts, "output_size", 1024)
-    channels = _number(opts, "input_nc", 3)
+    encoder = opts.get("encoder_type") or GRADUAL
+    if encoder != GRADUAL:
+        raise CheckpointError(f"opts.encoder_type is {encoder!r}: another network", f"only {GRADUAL} can be read")
+    channels, resolution = _number(opts, "input_nc", 3), _number(opts, "output_size", 1024)
     num_skips = min(7, max(1, _number(opts, "skip_max_layer", 7))) if opts.get("use_skip") else 0
+    widths = _generator_widths(state) | _encoder_widths(state)
+    if (table := widths.get("generator_channels")) and 2 << len(table) != resolution:
+        raise CheckpointError(
+            f"opts.output_size is {resolution}, the decoder's weights are for {2 << len(table)}",
+            "the file is damaged or foreign",
+        )
     return ModelConfig(
         resolution=resolution,
         input_channels=channels,
@@ -97,21 +120,14 @@ def config_from_opts(opts: Mapping[str, Any], state: Mapping[str, Tensor]) -> Mo
         res_blocks=_number(opts, "res_num", 2),
         max_pooling=bool(opts.get("max_pooling")),
         learn_in_w=bool(opts.get("learn_in_w")),
-        start_from_latent_avg=bool(opts.get("start_from_latent_avg", True)),
+        start_from_latent_avg=bool(_given(opts, "start_from_latent_avg", True)),
         has_feature="encoder.featlayer.weight" in state,
         feature_index=_number(opts, "feat_ind", 0),
         num_skips=num_skips,
         skip_to_rgb=bool(opts.get("use_skip_torgb")),
         attention=_number(opts, "use_att", 0),
+        **widths,
     )
-
-
-def _number(opts: Mapping[str, Any], name: str, default: int) -> int:
-    value = opts.get(name, default)
-    value = default if value is None else value
-    if not isinstance(value, int):
-        raise CheckpointError(f"opts.{name} is {value!r}, not a whole number", "the file is damaged or foreign")
-    return int(value)
 
 
 def config_from_generator(state: Mapping[str, Tensor]) -> ModelConfig:
@@ -120,19 +136,67 @@ def config_from_generator(state: Mapping[str, Tensor]) -> ModelConfig:
     Raises:
         CheckpointError: not such a generator.
     """
-    try:
-        layers = sorted(int(m[1]) for key in state if (m := re.match(r"decoder\.to_rgbs\.(\d+)\.bias$", key)))
-        widths = [state["decoder.to_rgb1.conv.weight"].shape[2]]
-        widths += [state[f"decoder.to_rgbs.{i}.conv.weight"].shape[2] for i in layers]
-        style_dim = state["decoder.conv1.conv.modulation.weight"].shape[1]
-    except (KeyError, IndexError) as error:
-        raise CheckpointError(f"StyleGAN2 generator: {error} is missing", "the file is damaged or foreign") from error
-    return ModelConfig(
-        resolution=4 << len(layers),
-        style_dim=style_dim,
-        mapping_layers=sum(bool(re.match(r"decoder\.style\.\d+\.weight$", key)) for key in state),
-        generator_channels=tuple(widths),
-        has_encoder=False,
-        has_feature=False,
-        num_skips=0,
-    )
+    widths = _generator_widths(state)
+    if missing := {"style_dim", "mapping_layers", "generator_channels"} - set(widths):
+        raise CheckpointError(
+            f"StyleGAN2 generator: nothing in it tells {', '.join(sorted(missing))}", "the file is damaged or foreign"
+        )
+    resolution = 2 << len(widths["generator_channels"])
+    return ModelConfig(resolution=resolution, has_encoder=False, has_feature=False, num_skips=0, **widths)
+
+
+def task_from_opts(opts: Mapping[str, Any]) -> str:
+    """The task that a published file was trained for, by the data set that its options name; "" where none tells."""
+    name = str(opts.get("dataset_type") or "")
+    return next((task for word, task in _TASKS.items() if word in name), "")
+
+
+def _given(opts: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = opts.get(name)
+    return default if value is None else value
+
+
+def _number(opts: Mapping[str, Any], name: str, default: int) -> int:
+    value = _given(opts, name, default)
+    if not isinstance(value, int):
+        raise CheckpointError(f"opts.{name} is {value!r}, not a whole number", "the file is damaged or foreign")
+    return int(value)
+
+
+def _generator_widths(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Fields of ModelConfig that the decoder's weights tell; what they do not tell is left out."""
+    found: dict[str, Any] = {}
+    if style_dim := _size(state, "decoder.conv1.conv.modulation.weight", 1):
+        found["style_dim"] = style_dim
+    if layers := sum(bool(re.match(r"decoder\.style\.\d+\.weight$", key)) for key in state):
+        found["mapping_layers"] = layers
+    names = ["decoder.to_rgb1", *_numbered(state, "decoder.to_rgbs.{}", ".conv.weight")]
+    widths = [_size(state, f"{name}.conv.weight", 2) for name in names]
+    if len(widths) > 1 and all(widths):
+        found["generator_channels"] = tuple(widths)
+    return found
+
+
+def _encoder_widths(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The same for the encoder. The groups of the body are told apart by their widths."""
+    found: dict[str, Any] = {}
+    convs = [f"{name}.res_layer.1.weight" for name in _numbered(state, "encoder.body.{}", ".res_layer.1.weight")]
+    groups = [(width, len(list(units))) for width, units in groupby(_size(state, key, 0) for key in convs)]
+    if len(groups) == 4 and all(width for width, _ in groups):
+        found["body_widths"], found["body_units"] = zip(*groups, strict=True)
+    if head := _size(state, "encoder.styles.0.convs.0.weight", 0):
+        found["head_channels"] = head
+    if width := _size(state, "encoder.input_label_layer.model.0.weight", 0):
+        found["translation_channels"] = width
+    return found
+
+
+def _numbered(state: Mapping[str, Tensor], pattern: str, tail: str) -> list[str]:
+    """pattern with 0, 1, … as far as the keys go."""
+    return list(takewhile(lambda name: name + tail in state, map(pattern.format, count())))
+
+
+def _size(state: Mapping[str, Tensor], key: str, axis: int) -> int:
+    """Size of a tensor along an axis; 0 where there is no such tensor."""
+    shape = state[key].shape if key in state else ()
+    return shape[axis] if axis < len(shape) else 0
