@@ -88,7 +88,7 @@ class Lockfile:
             )
 
     def _put(self, name: str, record: Record) -> None:
-        with FileLock(f"{self.path}.busy"):
+        with FileLock(self.folder / ".weights.busy"):
             table = {**self.records(), name: record}
             files = {key: asdict(table[key]) for key in sorted(table)}
             part = self.path.with_name(f"{LOCK_NAME}.part")

@@ -1,51 +1,24 @@
-"""Which models there are, where their files lie, and how to get one onto a device."""
+"""Which models there are, where their files lie, which one answers a task, and how to get one onto a device."""
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.checkpoint import load_checkpoint, save_checkpoint
+from models.checkpoint import load_checkpoint
 from models.errors import CheckpointError
+from models.lockfile import Lockfile
+from models.registry import PUBLISHED, can_answer, published
+from models.safetensors_file import read_metadata
 from models.styleganex import StyleGANEX
 
+_LOG = logging.getLogger(__name__)
 WEIGHTS = Path(__file__).parent / "weights"
-REPOSITORY = "PKUWilliamYang/StyleGANEX"
-LICENCE = "S-Lab License 1.0 (non-commercial)"
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A weight file of the StyleGANEX authors. Not shipped: each user fetches it under its own licence."""
-
-    name: str
-    task: str
-    size_gb: float
-
-    @property
-    def file(self) -> str:
-        """Path inside the repository on the Hugging Face hub."""
-        return f"pretrained_models/{self.name}.pt"
-
-
-PUBLISHED = tuple(
-    Published(name, task, size)
-    for name, task, size in (
-        ("styleganex_toonify_cartoon", "toonify", 1.44),
-        ("styleganex_toonify_arcane", "toonify", 1.44),
-        ("styleganex_toonify_pixar", "toonify", 1.44),
-        ("styleganex_edit_age", "edit", 1.48),
-        ("styleganex_edit_hair", "edit", 1.48),
-        ("styleganex_inversion", "inversion", 1.20),
-        ("styleganex_sr", "super_resolution", 1.37),
-        ("styleganex_sr32", "super_resolution", 1.41),
-        ("styleganex_sketch2face", "sketch_to_face", 1.23),
-        ("styleganex_mask2face", "mask_to_face", 1.25),
-    )
-)
+"""The embedded models."""
+_SUFFIXES = (".safetensors", ".pt", ".pth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,61 +50,139 @@ def weights_dir() -> Path:
     return Path(named) if named else cache / "styleganex"
 
 
-def find_model(wanted: str | None, fitting: Sequence[str]) -> Path:
-    """The weight file for a name or path, or for the first of `fitting` that is at hand when nothing is wanted.
+def find_model(wanted: str | None, fitting: Sequence[str] = (), task: str | None = None) -> Path:
+    """The weight file for a name or a path; with nothing wanted, the first of `fitting` that is at hand, then any file
+    whose metadata says that it was trained for `task`.
+
+    Args:
+        task: refuse a model that is known to be unable to do it; None: no check.
 
     Raises:
-        CheckpointError: no such file or name, or the published file has not been fetched.
+        CheckpointError: no such file or name, the published file has not been fetched, or a model of another task.
     """
-    for name in [wanted] if wanted else fitting:
-        for folder, suffixes in ((weights_dir(), (".safetensors", ".pt")), (WEIGHTS, (".safetensors",))):
-            for suffix in suffixes:
-                if (path := folder / f"{name}{suffix}").is_file():
-                    return path
-    if wanted and Path(wanted).is_file():
-        return Path(wanted)
-    known = [entry.name for entry in PUBLISHED] + sorted(path.stem for path in WEIGHTS.glob("*.safetensors"))
-    if wanted in known:
-        raise CheckpointError(f"model {wanted}: not fetched yet", f"run `python run_pipeline.py models fetch {wanted}`")
-    raise CheckpointError(
-        f"model {wanted or ' or '.join(fitting)}: no such file and no such model",
-        "see `python run_pipeline.py models list`",
-    )
+    if wanted is None:
+        return _default_model(fitting, task)
+    path = _named(wanted)
+    if path is None and Path(wanted).is_file():
+        path = Path(wanted)
+    if path is None:
+        if entry := published(wanted):
+            raise CheckpointError(
+                f"model {wanted}: not fetched yet", f"run `python run_pipeline.py models fetch {entry.name}`"
+            )
+        raise CheckpointError(
+            f"model {wanted}: no such file and no such model", "see `python run_pipeline.py models list`"
+        )
+    if task is not None and path.stem not in fitting:
+        check_task(path.stem, trained_for(path), task)
+    return path
 
 
-def load_model(wanted: str | None, fitting: Sequence[str], device: str) -> LoadedModel:
-    """Find, read and place a network, in eval mode, its parameters frozen."""
-    path = find_model(wanted, fitting)
+def load_model(wanted: str | None, fitting: Sequence[str], device: str, task: str | None = None) -> LoadedModel:
+    """Find, check, read and place a network, in eval mode, its parameters frozen. Arguments as for `find_model`.
+
+    Raises:
+        CheckpointError: as `find_model`; a file that is not what was recorded when it was fetched; whatever makes
+            `load_checkpoint` refuse it; or a file whose own options say that it is for another task.
+    """
+    path = find_model(wanted, fitting, task)
+    digest = Lockfile(weights_dir()).check(path)
     net = load_checkpoint(path, device=device)
+    if task is not None and path.stem not in fitting:
+        check_task(path.stem, net.metadata.get("task", ""), task)
     net.requires_grad_(False)
-    return LoadedModel(net, path.stem, path, file_sha256(path), embedded=path.parent == WEIGHTS)
+    return LoadedModel(net, path.stem, path, digest, embedded=path.parent == WEIGHTS)
 
 
-def file_sha256(path: Path) -> str:
-    """Hexadecimal digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def load_generator_into(net: StyleGANEX, wanted: str | Path) -> StyleGANEX:
+    """Replace the generator's weights, in place, by those of another file: mapping, synthesis and stored noise maps.
 
+    The encoder, the skip connections, `latent_avg` and `editing_w` stay. Meant for generators that were made from the
+    one in `net`, e.g. a toonified one: others do not understand its w+ and f.
 
-def listing() -> str:
-    """A table of every model: what it is for and whether it is here."""
-    rows = [("name", "task", "size", "here", "licence")]
-    for path in sorted(WEIGHTS.glob("*.safetensors")):
-        rows.append((path.stem, "toonify", f"{path.stat().st_size / 1e6:.1f} MB", "embedded", "Apache-2.0"))
-    for entry in PUBLISHED:
-        here = next((weights_dir().glob(f"{entry.name}.*")), None)
-        rows.append((entry.name, entry.task, f"{entry.size_gb:.2f} GB", "yes" if here else "no", LICENCE))
-    widths = [max(len(row[column]) for row in rows) for column in range(5)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", f"fetched files lie in {weights_dir()}"])
+    Args:
+        net: a network on any device, in float32.
+        wanted: name or path of a StyleGAN2 `g_ema` file or of any checkpoint with a decoder.
 
-
-def convert(source: Path, target: Path) -> None:
-    """Write any checkpoint that `load_checkpoint` reads as safetensors: no code inside, no training state.
+    Returns:
+        `net`.
 
     Raises:
-        CheckpointError: the source cannot be read, or the target is not a .safetensors file in a folder that exists.
+        CheckpointError: no such file, one that cannot be read, or a generator of another architecture. `net` is then
+            as it was.
     """
-    if target.suffix != ".safetensors" or not target.parent.is_dir():
-        raise CheckpointError(f"{target}: cannot be written there", "name a .safetensors file in a folder that exists")
-    save_checkpoint(load_checkpoint(source), target)
+    path = find_model(str(wanted))
+    Lockfile(weights_dir()).check(path)
+    other = load_checkpoint(path)
+    faults = [
+        f"{name} {getattr(other.config, name)} instead of {getattr(net.config, name)}"
+        for name in ("resolution", "style_dim", "mapping_layers", "generator_channels")
+        if getattr(other.config, name) != getattr(net.config, name)
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{path}: this generator does not fit the model: {'; '.join(faults)}",
+            "give one of the model's own size, made from its generator",
+        )
+    net.generator.load_state_dict(other.generator.state_dict())
+    return net
+
+
+def model_sha256(wanted: str | None, fitting: Sequence[str] = (), task: str | None = None) -> str:
+    """The digest that `load_model` would report, without loading the network. Arguments as for `find_model`.
+
+    Cheap: taken from the lock file where the file's size and time are as recorded, else read once per process.
+
+    Raises:
+        CheckpointError: as `find_model`, and for a file that is not what was recorded.
+    """
+    return Lockfile(weights_dir()).check(find_model(wanted, fitting, task))
+
+
+def trained_for(path: Path) -> str:
+    """The task (or tasks, with commas) that a file is known to be for, without reading its weights; "" if unknown."""
+    if path.suffix == ".safetensors" and (task := read_metadata(path).get("task")):
+        return task
+    if entry := published(path.stem):
+        return entry.task
+    return "toonify" if path.parent == WEIGHTS and "toon" in path.stem else ""
+
+
+def check_task(name: str, known: str, task: str) -> None:
+    """Raise a CheckpointError if a model trained for `known` cannot do `task`."""
+    if can_answer(known, task):
+        return
+    names = [path.stem for path in local_files() if can_answer(trained_for(path) or "?", task)]
+    names += [entry.name for entry in PUBLISHED if can_answer(entry.task, task) and entry.name not in names]
+    remedy = f"leave --model out, or choose one of {', '.join(names)}" if names else "leave --model out"
+    raise CheckpointError(f"model {name} cannot do {task}: it was made for {known}", remedy)
+
+
+def local_files() -> Iterator[Path]:
+    """Every weight file in the weights folder and among the embedded ones, by name; one per name."""
+    seen: set[str] = set()
+    for folder in (weights_dir(), WEIGHTS):
+        for suffix in _SUFFIXES:
+            for path in sorted(folder.glob(f"*{suffix}")):
+                if path.stem not in seen and not path.name.startswith("."):
+                    seen.add(path.stem)
+                    yield path
+
+
+def _named(name: str) -> Path | None:
+    """A file of the weights folder or an embedded one, by its name without suffix."""
+    if "/" in name or os.sep in name:
+        return None
+    places = [(folder, suffix) for folder in (weights_dir(), WEIGHTS) for suffix in _SUFFIXES]
+    return next((path for folder, suffix in places if (path := folder / f"{name}{suffix}").is_file()), None)
+
+
+def _default_model(fitting: Sequence[str], task: str | None) -> Path:
+    found = [path for name in fitting if (path := _named(name))]
+    if not found and task is not None:
+        found = [path for path in local_files() if task in trained_for(path).replace(" ", "").split(",")]
+    if found:
+        return found[0]
+    names = [name for name in fitting if published(name)]
+    remedy = f"run `python run_pipeline.py models fetch {names[0]}`" if names else "name a file with --model"
+    raise CheckpointError(f"no model for {task or ' or '.join(fitting)} is here", f"{remedy}; see `models list`")
