@@ -1,0 +1,129 @@
+"""Motion of the input, and what is left of the output's changes when that motion is taken away.
+
+Flow is DIS (Kroeger et al., ECCV 2016) from OpenCV, computed on the INPUT and never on the output: a flickering output
+must not explain itself. Warping error and occlusion mask follow Lai et al., ECCV 2018, §4 and their evaluation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.metrics.pairs import Picture, resized
+
+Mask = NDArray[np.bool_]
+Gray = NDArray[np.float32]
+LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
+FLAT = (0.5 / 255) ** 2
+"""Mean square of a gradient per pixel below which a picture has too little texture to tell a shift."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Motion:
+    """Dense motion between two input frames, on the grid of the earlier one."""
+
+    flow: NDArray[np.float32]
+    """[h, w, 2] (x, y) in pixels of the working size: where each pixel of the earlier frame lies in the later one."""
+    visible: Mask
+    """[h, w] False where the pixel is occluded or lies on a motion boundary or outside (Lai's mask)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Residual:
+    """What remains between two output frames after the input's motion, in one region."""
+
+    error: float
+    """Mean squared difference of R'G'B' in [0, 1]: the warping error E_t."""
+    shift: float
+    """Pixels by which the region as a whole stands off, beside its motion."""
+    offset: float
+    """Brightness by which the region as a whole changed, signed, of 1."""
+
+
+class FlowEstimator:
+    """DIS flow both ways at a working size of at most `max_side` pixels. Keeps no state between calls."""
+
+    def __init__(self, max_side: int) -> None:
+        self._max_side = max_side
+        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) at which a picture of this size is worked on; DIS wants at least 16 pixels a side."""
+        zoom = min(1.0, self._max_side / max(width, height))
+        return max(round(width * zoom), 16), max(round(height * zoom), 16)
+
+    def __call__(self, earlier: Picture, later: Picture) -> Motion:
+        """Motion from `earlier` to `later`, both at working size."""
+        a, b = _codes(earlier), _codes(later)
+        flow = np.asarray(self._dis.calc(a, b, None), np.float32)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        back = np.asarray(self._dis.calc(b, a, None), np.float32)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        return Motion(flow, visible(flow, back))
+
+
+def visible(flow: NDArray[np.float32], back: NDArray[np.float32]) -> Mask:
+    """Lai's mask of what both frames show, on the grid of `flow`.
+
+    A pixel is hidden where |f + W(b)|² > 0.01 (|f|² + |W(b)|²) + 0.5, on a motion boundary where
+    |∇f|² > 0.01 |f|² + 0.002, and lost where it leaves the picture.
+
+    Args:
+        flow, back: [h, w, 2] in pixels, from one frame to the other and the other way.
+    """
+    returned = warp(back, flow)
+    squared, squared_back = _squared(flow), _squared(returned)
+    hidden = _squared(flow + returned) > 0.01 * (squared + squared_back) + 0.5
+    slopes = [np.gradient(flow[..., i], axis=axis) for i in (0, 1) for axis in (0, 1)]
+    boundary = sum(slope * slope for slope in slopes) > 0.01 * squared + 0.002
+    height, width = flow.shape[:2]
+    x, y = np.arange(width) + flow[..., 0], np.arange(height)[:, None] + flow[..., 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return inside & ~hidden & ~boundary
+
+
+def warp(picture: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Backward warp W(picture, flow): the value at p is picture(p + flow(p)), bilinear."""
+    height, width = flow.shape[:2]
+    x = np.arange(width, dtype=np.float32) + flow[..., 0]
+    y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def residual(earlier: Picture, later: Picture, motion: Motion, region: Mask) -> Residual | None:
+    """What the input's motion does not explain between two pictures of working size; None: too little is visible.
+
+    `shift` and `offset` are the least-squares solution of W(later) − earlier = ∇earlier · d + b over the region: one
+    translation d and one brightness b for all of it (Lucas & Kanade 1981, with an offset).
+    """
+    seen = motion.visible & region
+    count = int(seen.sum())
+    if count < 64:
+        return None
+    difference = warp(later, motion.flow) - earlier
+    error = float(np.square(difference[seen]).mean())
+    gray = _gray(earlier)
+    columns = [np.gradient(gray, axis=1)[seen], np.gradient(gray, axis=0)[seen], np.ones(count, np.float32)]
+    design = np.stack(columns, axis=1).astype(np.float64)
+    target = _gray(difference)[seen].astype(np.float64)
+    normal = design.T @ design + np.diag([count * FLAT, count * FLAT, 0.0])
+    x, y, offset = np.linalg.solve(normal, design.T @ target)
+    return Residual(error, float(np.hypot(x, y)), float(offset))
+
+
+def working(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The picture at working size."""
+    return resized(picture, size)
+
+
+def _codes(picture: Picture) -> NDArray[np.uint8]:
+    return np.clip(np.rint(_gray(picture) * 255), 0, 255).astype(np.uint8)
+
+
+def _gray(picture: Picture) -> Gray:
+    return np.asarray(cv2.transform(picture, LUMA), np.float32).reshape(picture.shape[:2])
+
+
+def _squared(field: NDArray[np.float32]) -> NDArray[np.float32]:
+    return field[..., 0] ** 2 + field[..., 1] ** 2
