@@ -119,10 +119,13 @@ def arrange(
 
 def _shrink(largest: tuple[int, int], counts: tuple[int, int], overhead: tuple[int, int], cell_px: int) -> float:
     """The common factor, at most 1, that keeps cells and sheet within their bounds."""
-    pixels = math.prod(n * size for n, size in zip(counts, largest, strict=True))
-    room = [(MAX_SIDE - used) / (n * size) for used, n, size in zip(overhead, counts, largest, strict=True)]
-    # Labels take their part of the pixels, too: a tenth is left for them.
-    shrink = min(1.0, cell_px / max(largest), *room, math.sqrt(0.9 * MAX_PIXELS / pixels))
+    rows, columns = (n * size for n, size in zip(counts, largest, strict=True))
+    room = [(MAX_SIDE - used) / total for used, total in zip(overhead, (rows, columns), strict=True)]
+    # The root of (overhead + rows·shrink) · (overhead + columns·shrink) = MAX_PIXELS.
+    half = (overhead[0] * columns + overhead[1] * rows) / 2
+    spare = MAX_PIXELS - overhead[0] * overhead[1]
+    by_pixels = (math.sqrt(max(0.0, half**2 + rows * columns * spare)) - half) / (rows * columns)
+    shrink = min(1.0, cell_px / max(largest), *room, by_pixels)
     if shrink * max(largest) < min(MIN_CELL, cell_px, max(largest)):
         raise MediaError(
             f"contact sheet: {counts[0]} rows × {counts[1]} columns do not fit a picture that can be looked at",

@@ -166,4 +166,4 @@ def _reduction_operator(size: int, scale: float, reduction: float) -> csr_array:
     face_size = max(1, math.ceil(size * scale - 1e-6))
     to_face = axis_operator(size, face_size, scale, 0.0)
     to_coarse = axis_operator(face_size, max(1, math.ceil(face_size / reduction - 1e-6)), 1 / reduction, 0.0)
-    return cast("csr_array", (to_coarse @ to_face).tocsr())
+    return csr_array(cast("csr_array", to_coarse @ to_face))

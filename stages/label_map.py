@@ -118,7 +118,7 @@ def _from_colors(codes: Labels) -> Labels:
     known = np.append(_packed(PALETTE), 0xFFFFFF)
     order = np.argsort(known)
     place = np.searchsorted(known[order], packed).clip(max=len(known) - 1)
-    wrong = known[order][place] != packed
+    wrong = np.asarray(known[order][place] != packed)
     if wrong.any():
         y, x = np.argwhere(wrong)[0]
         color = ", ".join(map(str, codes[y, x]))

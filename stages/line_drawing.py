@@ -116,4 +116,4 @@ def check_drawing(rgb: Image) -> None:
 
 
 def _grey(rgb: Image) -> Image:
-    return cv2.cvtColor(np.ascontiguousarray(rgb, np.float32), cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb, np.float32), cv2.COLOR_RGB2GRAY), np.float32)

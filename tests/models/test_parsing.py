@@ -152,7 +152,7 @@ def test_wrong_keys_are_named(tmp_path: Path) -> None:
 def test_another_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "parser.pth"
     torch.save({"weight": torch.zeros(3, 3)}, path)
-    with pytest.raises(CheckpointError, match="missing: cp.resnet.conv1.weight"):
+    with pytest.raises(CheckpointError, match=r"missing: cp\.resnet\.conv1\.weight"):
         load_parser(path)
     torch.save([torch.zeros(3)], path)
     with pytest.raises(CheckpointError, match="not a plain table of tensors"):
