@@ -3,6 +3,7 @@
 UserError                     what and where, and the remedy: two lines, exit status 2
 ├── ModelError                models/: a call the network cannot answer (also ValueError)
 ├── CheckpointError           models/: a weight file that is missing, foreign, damaged or hostile (also ValueError)
+├── LatentError               models/: a latent file that cannot be read, or belongs to another model (also ValueError)
 ├── MediaError                stages/: a clip that cannot be read or written (also OSError)
 ├── NoFaceError               stages/: no face where the policy demands one (also LookupError)
 └── ConfigError               pipeline/: a setting that does not exist or cannot be (also ValueError)
@@ -35,3 +36,7 @@ class ModelError(UserError, ValueError):
 
 class CheckpointError(UserError, ValueError):
     """A weight file is missing, foreign, damaged or hostile."""
+
+
+class LatentError(UserError, ValueError):
+    """A latent file is missing, damaged, incomplete or another model's."""

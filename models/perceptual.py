@@ -8,7 +8,6 @@ Nothing is ever downloaded here.
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
@@ -18,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.errors import CheckpointError
+from models.torch_file import read_torch
 
 Backbone = Literal["vgg", "alex"]
 
@@ -186,13 +186,7 @@ def find_distance(
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"{path}: {error.strerror or error}", "check the path") from error
-    except Exception as error:  # torch.load raises nearly anything on damaged or hostile bytes
-        reason = f"{os.path.basename(path)} is not a file of weights alone ({type(error).__name__}); nothing was run"
-        raise CheckpointError(f"{path}: {reason}", "fetch it again from torchvision or the lpips package") from error
+    content = read_torch(path)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: not a table of tensors", "give the file that torchvision or lpips publishes")
     return content
