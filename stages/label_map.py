@@ -91,10 +91,11 @@ def read_labels(rgb: Image) -> Labels:
     exact = rgb * np.float32(255)
     codes = np.rint(exact).clip(0, 255).astype(np.uint8)
     # 1/65535, the first label of a 16-bit file, is 0.004 levels.
-    between = (np.abs(exact - codes) > 0.002).any(axis=2)
+    between = np.asarray((np.abs(exact - codes) > 0.002).any(axis=2))
     if between.any():
         raise UserError(
-            f"not a label map: {_share(between)} lie between the 8-bit levels, the first at {_first(between)}",
+            f"not a label map: {_share(between)} lie between the 8-bit levels (16-bit, smoothed or limited range), "
+            f"the first at {_first(between)}",
             f"{_REMEDY}; video must be lossless R'G'B' or full-range grey",
         )
     grey = bool((codes == codes[..., :1]).all())
@@ -118,7 +119,7 @@ def _from_colors(codes: Labels) -> Labels:
     known = np.append(_packed(PALETTE), 0xFFFFFF)
     order = np.argsort(known)
     place = np.searchsorted(known[order], packed).clip(max=len(known) - 1)
-    wrong = np.asarray(known[order][place] != packed)
+    wrong = known[order][place] != packed
     if wrong.any():
         y, x = np.argwhere(wrong)[0]
         color = ", ".join(map(str, codes[y, x]))
