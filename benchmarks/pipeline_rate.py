@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config import RunConfig, load_config
-from pipeline.resources import Loader, Resources, batch_size
+from pipeline.resources import Loader, Rendering, batch_size
 from pipeline.run import render
 from samples.make_clip import make_clip
 from stages.composite import Composite
@@ -35,11 +35,9 @@ from stages.track import Track
 from stages.write import Write, choose_encoding
 
 
-def alone(config: RunConfig, source: Path, resources: Resources, folder: Path) -> dict[str, float]:
+def alone(config: RunConfig, source: Path, rendering: Rendering, folder: Path) -> dict[str, float]:
     """Frames per second of each thread's stages when they have the machine to themselves."""
-    assert resources.model is not None
-    assert resources.detector is not None
-    net, batch = resources.model.net, batch_size(config)
+    net, batch = rendering.model.net, batch_size(config)
     clip = probe(source)
     rates: dict[str, float] = {}
 
@@ -50,9 +48,9 @@ def alone(config: RunConfig, source: Path, resources: Resources, folder: Path) -
         return items
 
     front = Shots(config.shots).stream(Read(config.read, clip).stream())
-    front = Style(config.style).stream(Track(config.track, resources.detector).stream(front))
+    front = Style(config.style).stream(Track(config.track, rendering.detector).stream(front))
     crops = timed("read+track+crop", Crop(config.crop).stream(front))
-    middle = Edit(config.task.recipe()).stream(Invert(net, batch).stream(x for x in crops))
+    middle = Edit(rendering.recipe).stream(Invert(net, batch).stream(x for x in crops))
     rendered = timed("network", Synthesize(net, batch).stream(middle))
     planes = choose_encoding(clip, config.write, ".mp4", *clip.upright_size)
     pasted = Composite(config.composite, clip.upright_size, *planes).stream(x for x in rendered)
@@ -76,12 +74,13 @@ def main() -> None:
         source = arguments.clip or folder / "sample.mp4"
         if arguments.clip is None:
             make_clip(source)
-        resources = loader.load(config)
+        rendering = loader.load(config)
+        assert rendering is not None
         render(source, folder / "warm_up.mp4", config=config, loader=loader)
         rows = []
         for _ in itertools.repeat(None, arguments.repeat):
             report = render(source, folder / "whole.mp4", config=config, loader=loader)
-            rates = alone(config, source, resources, folder)
+            rates = alone(config, source, rendering, folder)
             slowest = min(rates.values())
             inside = min(thread["fps"] for thread in report.threads)
             rows.append({"pipeline": report.fps, **rates, "ratio": report.fps / slowest, "in_run": report.fps / inside})

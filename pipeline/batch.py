@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from pipeline.config import RunConfig, parse_config, read_yaml
+from pipeline.config import RunConfig, merge_task, parse_config, read_yaml
 from pipeline.errors import ConfigError, UserError
 from pipeline.resources import Loader
 from pipeline.run import is_current, render
@@ -133,8 +133,7 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     for key, value in over.items():
         old = merged.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
-            other_task = key == "task" and old.get("kind") != value.get("kind", old.get("kind"))
-            merged[key] = value if other_task else {**old, **value}
+            merged[key] = merge_task(old, value) if key == "task" else {**old, **value}
         else:
             merged[key] = value
     return merged

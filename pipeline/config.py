@@ -17,7 +17,7 @@ from stages.crop import CropConfig
 from stages.read import ReadConfig
 from stages.shots import ShotsConfig
 from stages.style import StyleConfig
-from stages.tasks import Task, ToonifyTask
+from stages.tasks import KINDS, Task, ToonifyTask
 from stages.track import TrackConfig
 from stages.write import WriteConfig
 
@@ -103,12 +103,25 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_config(data: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> RunConfig:
-    """Validate the YAML file's mapping with dotted `overrides` laid over it; `where` names the file in errors."""
+    """Validate the YAML file's mapping with dotted `overrides` laid over it; `where` names the file in errors.
+
+    A setting that neither names takes the task's own default (`TaskSection.defaults`) where it has one.
+    """
     merged = dict(data)
     for dotted, value in overrides.items():
+        if dotted == "task" and isinstance(value, Mapping) and isinstance(data.get("task"), Mapping):
+            value = merge_task(data["task"], value)
         _set(merged, dotted.split("."), value, where)
+    if isinstance(merged.get("task"), Mapping):
+        merged["task"] = {"kind": "toonify", **merged["task"]}
     try:
-        return RunConfig.model_validate(merged)
+        config = RunConfig.model_validate(merged)
+        wishes = {dotted: value for dotted, value in config.task.defaults.items() if not _is_set(merged, dotted)}
+        if wishes:
+            for dotted, value in wishes.items():
+                _set(merged, dotted.split("."), value, where)
+            config = RunConfig.model_validate(merged)
+        return config
     except ValidationError as error:
         raise validation_error(error, RunConfig, where) from error
 
@@ -122,10 +135,25 @@ def _set(tree: dict[str, Any], keys: list[str], value: Any, where: str) -> None:
     tree[keys[-1]] = value
 
 
+def merge_task(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's settings laid over another's: merged where both are of one kind, else replaced whole."""
+    same = over.get("kind", base.get("kind")) == base.get("kind")
+    return {**base, **over} if same else dict(over)
+
+
+def _is_set(tree: Mapping[str, Any], dotted: str) -> bool:
+    node: Any = tree
+    for key in dotted.split("."):
+        if not isinstance(node, Mapping) or key not in node:
+            return False
+        node = node[key]
+    return True
+
+
 def validation_error(error: ValidationError, model: type[BaseModel], where: str) -> ConfigError:
     """pydantic's first complaint as one line what and one line remedy."""
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"] if str(part) not in ("toonify", "none") or first["loc"][-1] == part]
+    location = [str(part) for part in first["loc"] if str(part) not in KINDS or first["loc"][-1] == part]
     setting = ".".join(location)
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, [str(part) for part in first["loc"][:-1]])

@@ -8,27 +8,29 @@ from pipeline.config import RunConfig
 from stages.shots import Shots
 from stages.style import Style
 
+READING = (("read", "decode; planes as they came, integer pts"), ("shots", "find hard cuts"))
+FINDING = (("track", "detect faces, follow them, fill gaps, smooth the geometry"),)
+ASSUMING = (("assume", "every picture is a face at face scale; nothing is detected"),)
 RENDERING = (
-    ("read", "decode; planes as they came, integer pts"),
-    ("shots", "find hard cuts"),
-    ("track", "detect faces, follow them, fill gaps, smooth the geometry"),
     ("style", "choose the picture that w+ is taken from; cut the aligned crop there"),
-    ("crop", "cut the window at face scale"),
+    ("crop", "cut the window at face scale; make the encoder's input of it"),
     ("invert", "encoder: w+, first-layer feature, skip features"),
     ("edit", "the task's changes to the latent"),
     ("synthesize", "generator"),
+)
+WRITING = (
     ("composite", "paste back through the matte"),
     ("write", "encode; copy sound and subtitles; rename when whole"),
 )
-UNTOUCHED = (RENDERING[0], RENDERING[1], ("untouched", "the task renders nothing"), *RENDERING[-2:])
 
 
 def explain(config: RunConfig) -> str:
     """The stages in order with their threads and look-ahead, then the resolved configuration as YAML."""
-    renders = config.task.recipe().renders
+    finding = FINDING if config.task.finds_faces else ASSUMING
+    middle = (*finding, *RENDERING) if config.task.renders else (("untouched", "the task renders nothing"),)
     buffers, thread = config.buffers.model_dump(), 1
     lines = [f"task {config.task.kind}"]
-    for name, what in RENDERING if renders else UNTOUCHED:
+    for name, what in (*READING, *middle, *WRITING):
         lines.append(f"  thread {thread}  {name:<11} {what}{_lookahead(name, config)}")
         if buffers.get(name):
             lines.append(f"            queue of {buffers[name]} frames")

@@ -4,50 +4,63 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from models.allocator import settle_allocator
+from models.errors import ModelError
 from models.faces import FaceDetector
 from models.zoo import LoadedModel, load_model
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from stages.recipe import Recipe, Tools
+from stages.tasks import Task
 from stages.track import load_detector
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """What a render needs besides its configuration; None where the task renders nothing."""
+class Rendering:
+    """What a task that renders needs besides its configuration."""
 
-    model: LoadedModel | None
-    detector: FaceDetector | None
+    model: LoadedModel
+    detector: FaceDetector
+    recipe: Recipe
 
 
 class Loader:
     """Loads what a configuration asks for and keeps it, so that the jobs of a batch share it."""
 
     def __init__(self) -> None:
-        self._models: dict[tuple[str, str], LoadedModel] = {}
+        self._models: dict[tuple[str, str, str, str], LoadedModel] = {}
         self._detectors: dict[str, FaceDetector] = {}
 
-    def load(self, config: RunConfig) -> Resources:
-        """The network and the detector for `config`, in eval mode on its device."""
-        if not config.task.recipe().renders:
-            return Resources(None, None)
+    def load(self, config: RunConfig) -> Rendering | None:
+        """The network in eval mode on its device, the detector, and the task's recipe; None where nothing is rendered.
+
+        Raises:
+            UserError: something is not there, or the model cannot do the task.
+        """
+        task = config.task
+        if not task.renders:
+            return None
         settle_allocator()
         torch.set_num_threads(config.threads or os.cpu_count() or 1)
-        return Resources(self._model(config), self._detector(config))
+        model, detector = self._model(config), self._detector(config)
+        recipe = task.recipe(Tools(model.net, model.name, detector, config.seed))
+        check_fits(task, recipe, model)
+        return Rendering(model, detector, recipe)
 
     def _model(self, config: RunConfig) -> LoadedModel:
-        device = choose_device(config.device)
-        key = (config.model or " ".join(config.task.models), device)
+        task, device = config.task, choose_device(config.device)
+        key = (config.model or " ".join(task.models), device, config.precision, task.weight_settings)
         if key not in self._models:
             self._models.clear()  # one network at a time: two full ones would not fit beside each other
-            self._models[key] = load_model(config.model, config.task.models, device)
-            log.info("%s", self._models[key].note)
+            model = load_model(config.model, task.models, device)
+            self._models[key] = replace(model, net=task.adapt(model.net))
+            log.info("%s", model.note)
         return self._models[key]
 
     def _detector(self, config: RunConfig) -> FaceDetector:
@@ -55,6 +68,22 @@ class Loader:
         if key not in self._detectors:
             self._detectors[key] = load_detector(config.track)
         return self._detectors[key]
+
+
+def check_fits(task: Task, recipe: Recipe, model: LoadedModel) -> None:
+    """Raise ModelError when the model cannot take what the task would give it."""
+    net = model.net.config
+    if not net.has_encoder:
+        raise ModelError(
+            f"task {task.kind}: model {model.name} is a generator alone",
+            "use `run_pipeline.py sample`, or give it to toonify as --generator beside a model with an encoder",
+        )
+    if net.input_channels != recipe.content.channels:
+        raise ModelError(
+            f"task {task.kind}: model {model.name} takes {net.input_channels} channels, "
+            f"this task gives {recipe.content.channels}",
+            f"use a model for {task.kind}: {', '.join(task.models)}",
+        )
 
 
 def choose_device(wanted: str) -> str:

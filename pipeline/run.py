@@ -21,7 +21,7 @@ from tqdm import tqdm
 from pipeline.config import RunConfig, parse_config
 from pipeline.flow import Flow
 from pipeline.report import Recorder, RunReport, clip_facts, versions
-from pipeline.resources import Loader, Resources
+from pipeline.resources import Loader, Rendering
 from pipeline.wire import wire, wire_to_file
 from stages.composite import output_size
 from stages.layout import MATRIX_RGB, RANGE_FULL
@@ -83,14 +83,14 @@ def render(
     target = Path(output) if output else default_output(source, settings)
     check_output(source, target, overwrite=settings.write.overwrite)
     clip = probe(source, Fraction(settings.read.sequence_rate))
-    resources = (loader or Loader()).load(settings)
+    rendering = (loader or Loader()).load(settings)
     report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
-    report.clip, report.fingerprint = clip_facts(clip), fingerprint(source, settings, resources)
-    if resources.model is not None:
-        model = resources.model
+    report.clip, report.fingerprint = clip_facts(clip), fingerprint(source, settings, rendering)
+    if rendering is not None:
+        model = rendering.model
         report.model = {"name": model.name, "path": str(model.path), "sha256": model.sha256, "note": model.note}
     with _collect_warnings(report.warnings):
-        _drive(settings, clip, resources, target, report, progress)
+        _drive(settings, clip, rendering, target, report, progress)
         if settings.report.verify:
             whole = settings.read.start == 0 and settings.read.end is None
             report.warnings += verify(source, target, whole)
@@ -113,11 +113,11 @@ def stream(
     """
     settings = settle(config, task, overrides)
     clip = probe(Path(source), Fraction(settings.read.sequence_rate))
-    resources = (loader or Loader()).load(settings)
+    rendering = (loader or Loader()).load(settings)
     layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
     color = ColorTags(MATRIX_RGB, RANGE_FULL, clip.color.primaries, clip.color.transfer)
     flow = _flow(settings)
-    with contextlib.closing(wire(settings, clip, resources, flow, (layout, color))) as frames:
+    with contextlib.closing(wire(settings, clip, rendering, flow, (layout, color))) as frames:
         for item in frames:
             yield StreamedFrame(item.rgb8(), item.pts, clip.time_base, item.source.frame.index, item.touched)
 
@@ -126,7 +126,7 @@ def settle(
     config: RunConfig | None, task: str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
 ) -> RunConfig:
     """The configuration of one render."""
-    data = (config or RunConfig()).model_dump()
+    data = (config or RunConfig()).model_dump(exclude_unset=True)
     if task is not None:
         data["task"] = {"kind": task} if isinstance(task, str) else dict(task)
     return parse_config(data, overrides or {}, "settings")
@@ -151,11 +151,11 @@ def report_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.report.json")
 
 
-def fingerprint(source: Path, config: RunConfig, resources: Resources) -> str:
+def fingerprint(source: Path, config: RunConfig, rendering: Rendering | None) -> str:
     """sha256 over what decides the output: the input's content, the configuration and the weights."""
     digest = hashlib.sha256(config.model_dump_json(exclude=IRRELEVANT).encode())
-    digest.update((resources.model.sha256 if resources.model else "").encode())
-    for path in list_images(source) if is_sequence(source) else [source]:
+    digest.update((rendering.model.sha256 if rendering else "").encode())
+    for path in [*(list_images(source) if is_sequence(source) else [source]), *config.task.files]:
         with path.open("rb") as file:
             digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
@@ -166,19 +166,19 @@ def _flow(config: RunConfig) -> Flow:
 
 
 def _drive(
-    config: RunConfig, clip: ClipInfo, resources: Resources, target: Path, report: RunReport, progress: bool
+    config: RunConfig, clip: ClipInfo, rendering: Rendering | None, target: Path, report: RunReport, progress: bool
 ) -> None:
-    scale = resources.model.net.config.output_scale if resources.model else 1
+    scale = rendering.model.net.config.output_scale if rendering else 1
     width, height = output_size(config.composite, clip.upright_size, scale)
     planes = choose_encoding(clip, config.write, target.suffix, width, height)
     flow = _flow(config)
     recorder = Recorder(report)
     started = time.perf_counter()
-    with contextlib.closing(wire_to_file(config, clip, resources, flow, planes, target)) as written:
+    with contextlib.closing(wire_to_file(config, clip, rendering, flow, planes, target)) as written:
         for item in _with_progress(written, clip, config, progress):
             recorder.add(item)
     recorder.finish(flow.meters, time.perf_counter() - started)
-    if resources.detector is not None and not report.rendered:
+    if rendering is not None and not report.rendered:
         log.warning("%s: no face was found in any frame; the output is the source", clip.path)
 
 

@@ -32,15 +32,10 @@ _SCALE = 4
 class Content(Protocol):
     """Makes x1 from the source picture."""
 
-    @property
-    def channels(self) -> int:
-        """Of x1; the network must have as many (`ModelConfig.input_channels`)."""
-        ...
-
-    @property
-    def needs_face(self) -> bool:
-        """True: the window is found by a face in the picture. False: the picture itself is at face scale."""
-        ...
+    channels: ClassVar[int]
+    """Of x1; the network must have as many (`ModelConfig.input_channels`)."""
+    needs_face: ClassVar[bool]
+    """True: the window is found by a face in the picture. False: the picture itself is at face scale."""
 
     def from_source(self, rgb: Image, window: CropWindow) -> Image:
         """Upright R'G'B' [H, W, 3], nominally [0, 1] → x1 float32 [channels, window.height, window.width].

@@ -14,8 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from stages.base import Section
-from stages.pixels import to_network
-from stages.resample import Resampler, axis_operator
+from stages.content import Content, Rgb
 from stages.types import CroppedFace, CroppedFrame, CropWindow, Face, StyledFrame
 
 
@@ -42,8 +41,9 @@ class Crop:
     name = "crop"
     lookahead = 0
 
-    def __init__(self, config: CropConfig) -> None:
+    def __init__(self, config: CropConfig, content: Content | None = None) -> None:
         self._config = config
+        self._content = content or Rgb()
 
     def stream(self, items: Generator[StyledFrame, None, None]) -> Generator[CroppedFrame, None, None]:
         """Cut one window per face. A whole frame keeps the scale of its shot's first face, so that nothing breathes."""
@@ -75,8 +75,7 @@ class Crop:
         crops: list[CroppedFace] = []
         for face, style in zip(item.face_frame.faces, item.styles, strict=True):
             window = full_window(width, height, scale, self._config.margin_px) if full else self._following_window(face)
-            cut = window_resampler(window, width, height)
-            crops.append(CroppedFace(face, style, window, to_network(cut(rgb))))
+            crops.append(CroppedFace(face, style, window, self._content.from_source(rgb, window)))
         return CroppedFrame(item.face_frame, tuple(crops))
 
     def _following_window(self, face: Face) -> CropWindow:
@@ -92,11 +91,3 @@ def full_window(width: int, height: int, scale: float, margin: int = 0) -> CropW
     """
     columns, rows = (8 * math.ceil(max(round(n * scale), 1) / 8) + 2 * margin for n in (width, height))
     return CropWindow(scale, -margin / scale, -margin / scale, columns, rows, full=True)
-
-
-def window_resampler(window: CropWindow, width: int, height: int) -> Resampler:
-    """From a frame of width × height pixels to the window's pixels."""
-    return Resampler(
-        rows=axis_operator(height, window.height, window.scale, window.top),
-        cols=axis_operator(width, window.width, window.scale, window.left),
-    )

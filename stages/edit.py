@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from dataclasses import replace
 
 import torch
 
@@ -12,13 +13,14 @@ from stages.types import EncodedFrame
 
 
 class Edit:
-    """EncodedFrame → EncodedFrame with the recipe's edits applied to every latent."""
+    """EncodedFrame → EncodedFrame with the recipe's edits applied to every latent, and its vector for this frame."""
 
     name = "edit"
     lookahead = 0
 
     def __init__(self, recipe: Recipe) -> None:
         self._edits = recipe.edits
+        self._offset = recipe.offset
 
     def stream(self, items: Generator[EncodedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
         """Apply the edits in order."""
@@ -28,4 +30,6 @@ class Edit:
                 with torch.inference_mode():
                     for edit in self._edits:
                         latents = [edit(latent) for latent in latents]
-                yield EncodedFrame(item.cropped, tuple(latents))
+                index = item.cropped.face_frame.frame.index
+                offset = self._offset(index) if self._offset is not None else None
+                yield replace(item, latents=tuple(latents), offset=offset)

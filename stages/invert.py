@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,13 +22,24 @@ class Invert:
     Args:
         net: in eval mode; its device is where the work happens.
         batch_size: frames per pass. The result does not depend on it beyond float rounding.
+        style: where w+ comes from: the aligned crop x2, or x1 itself.
+        batch_stats: batch norms use each window's own statistics (`StyleGANEX.invert`).
     """
 
     name = "invert"
 
-    def __init__(self, net: StyleGANEX, batch_size: int) -> None:
+    def __init__(
+        self,
+        net: StyleGANEX,
+        batch_size: int,
+        *,
+        style: Literal["aligned", "content"] = "aligned",
+        batch_stats: bool = False,
+    ) -> None:
         self._net = net
-        self._batch_size = batch_size
+        self._batch_size = 1 if batch_stats else batch_size
+        self._style = style
+        self._batch_stats = batch_stats
         self._device = next(net.parameters()).device
 
     @property
@@ -37,33 +49,43 @@ class Invert:
 
     def stream(self, items: Generator[CroppedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
         """Invert every window; frames without a face pass through with no latents."""
-        wplus: dict[int, Tensor] = {}
+        known: dict[int, Tensor] = {}
         shot = 0
         with contextlib.closing(items):
             for group in batched(items, self._batch_size):
-                keyed: list[Tensor] = []
+                wplus: list[Tensor] = []
                 for item in group:
                     if item.face_frame.shot != shot:
                         shot = item.face_frame.shot
-                        wplus = {key: w for key, w in wplus.items() if key == CLIP_KEY}
-                    keyed += [self._wplus(crop, wplus) for crop in item.crops]
-                latents = iter(self._invert([crop for item in group for crop in item.crops], keyed))
+                        known = {key: w for key, w in known.items() if key == CLIP_KEY}
+                    wplus += [self._wplus(crop, known) for crop in item.crops]
+                latents = iter(self._invert([crop for item in group for crop in item.crops], wplus))
                 for item in group:
                     yield EncodedFrame(item, tuple(next(latents) for _ in item.crops))
 
-    def _wplus(self, crop: CroppedFace, wplus: dict[int, Tensor]) -> Tensor:
-        if crop.style.aligned is not None:
-            aligned = torch.from_numpy(crop.style.aligned)[None].to(self._device)
-            with torch.inference_mode():
-                wplus[crop.style.key] = self._net.encode_style(aligned)
-        return wplus[crop.style.key]
+    def _wplus(self, crop: CroppedFace, known: dict[int, Tensor]) -> Tensor:
+        key, aligned = crop.style.key, crop.style.aligned
+        if key in known and aligned is None:
+            return known[key]
+        with torch.inference_mode():
+            if self._style == "content":
+                wplus = self._encode(torch.from_numpy(crop.image)[None]).wplus
+            else:
+                assert aligned is not None
+                wplus = self._net.encode_style(torch.from_numpy(aligned)[None].to(self._device))
+        if crop.style.reused:
+            known[key] = wplus
+        return wplus
+
+    def _encode(self, x1: Tensor) -> Latent:
+        return self._net.invert(x1.to(self._device), batch_stats=self._batch_stats)
 
     def _invert(self, crops: Sequence[CroppedFace], wplus: Sequence[Tensor]) -> list[Latent]:
         latents: dict[int, Latent] = {}
         for members in passes([crop.image.shape for crop in crops], self._device):
             x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members]).to(self._device)
             with torch.inference_mode():
-                content = self._net.encode_content(x1)
+                content = self._encode(x1) if self._batch_stats else self._net.encode_content(x1)
             for row, i in enumerate(members):
                 latents[i] = Latent(
                     wplus=wplus[i],

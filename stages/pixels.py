@@ -182,6 +182,11 @@ def _bounding_box(alpha: Image, layout: PlaneLayout) -> tuple[int, int, int, int
     return edges[0], edges[1], edges[2], edges[3]
 
 
+def quantize(rgb: Image) -> NDArray[np.uint8]:
+    """R'G'B' in [0, 1] → uint8 of the same shape, rounded and clipped."""
+    return np.clip(np.rint(rgb * np.float32(255.0)), 0, 255).astype(np.uint8)
+
+
 def to_network(rgb: Image) -> Image:
     """R'G'B' [H, W, 3] in [0, 1] → [3, H, W] float32 in [−1, 1], contiguous."""
     return np.ascontiguousarray((rgb * np.float32(2) - np.float32(1)).transpose(2, 0, 1), np.float32)

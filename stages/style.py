@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stages.base import Section
+from stages.content import Content, Rgb
 from stages.geometry import align_face
-from stages.pixels import to_network
+from stages.pixels import quantize, to_network
 from stages.types import Face, FaceFrame, FaceSource, StyledFrame, StyleRef
 
 CLIP_KEY = -1
@@ -36,17 +37,28 @@ class StyleConfig(Section):
 
 
 class Style:
-    """FaceFrame → StyledFrame."""
+    """FaceFrame → StyledFrame.
+
+    Args:
+        content: what the encoder sees; the aligned crop is cut from its version of the picture.
+        aligned: False for models whose w+ comes from x1: no crop is cut.
+        eye_distance_px: face scale, as `crop` uses it.
+    """
 
     name = "style"
 
-    def __init__(self, config: StyleConfig) -> None:
+    def __init__(
+        self, config: StyleConfig, content: Content | None = None, *, aligned: bool = True, eye_distance_px: float = 64
+    ) -> None:
         self._config = config
+        self._content = content or Rgb()
+        self._aligned = aligned
+        self._eye_distance_px = eye_distance_px
 
     @property
     def lookahead(self) -> int:
         """Frames held back before the first output."""
-        return self._config.wait_frames if self._config.latents == "shot" else 0
+        return self._config.wait_frames if self._config.latents == "shot" and self._aligned else 0
 
     def stream(self, items: Generator[FaceFrame, None, None]) -> Generator[StyledFrame, None, None]:
         """Attach a StyleRef to every face; the first face with a key carries the crop."""
@@ -94,15 +106,16 @@ class Style:
             key = self._key(head, face)
             aligned = None
             if key not in known:
-                view = self._good_view(waiting, face.track_id) if self.lookahead else None
-                aligned = self._cut(*(view or (head, face)))
+                if self._aligned:
+                    view = self._good_view(waiting, face.track_id) if self.lookahead else None
+                    aligned = self._cut(*(view or (head, face)))
                 if self._config.latents != "frame":
                     known.add(key)
-            styles.append(StyleRef(key, aligned))
+            styles.append(StyleRef(key, aligned, reused=self._config.latents != "frame"))
         waiting.popleft()
         return StyledFrame(head, tuple(styles))
 
-    @staticmethod
-    def _cut(item: FaceFrame, face: Face) -> NDArray[np.float32]:
-        crop = align_face(item.frame.rgb8(), face.landmarks)
+    def _cut(self, item: FaceFrame, face: Face) -> NDArray[np.float32]:
+        picture = self._content.style_source(item.frame.rgb(), self._eye_distance_px / face.eye_distance)
+        crop = align_face(quantize(picture), face.landmarks)
         return to_network(crop.astype(np.float32) / np.float32(255))

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Hashable, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from models.latent import Latent
-from models.styleganex import StyleGANEX
+from models.styleganex import Noise, StyleGANEX
 from stages.batches import batched, passes
 from stages.types import EncodedFrame, RenderedFrame
 
 
 class Synthesize:
-    """EncodedFrame → RenderedFrame, `batch_size` frames at a time, with zero noise (as published for video)."""
+    """EncodedFrame → RenderedFrame, `batch_size` frames at a time; zero noise (as published for video) by default."""
 
     name = "synthesize"
 
-    def __init__(self, net: StyleGANEX, batch_size: int) -> None:
+    def __init__(self, net: StyleGANEX, batch_size: int, noise: Literal["stored"] | None = None) -> None:
         self._net = net
         self._batch_size = batch_size
+        self._noise: Noise = noise
+        self._device = next(net.parameters()).device
 
     @property
     def lookahead(self) -> int:
@@ -32,7 +35,8 @@ class Synthesize:
         """Synthesise every latent; frames without one pass through with no pictures."""
         with contextlib.closing(items):
             for group in batched(items, self._batch_size):
-                images = iter(self._synthesize([latent for item in group for latent in item.latents]))
+                drawings = [_Drawing(item, k) for item in group for k in range(len(item.latents))]
+                images = iter(self._synthesize(drawings))
                 for item in group:
                     crops = item.cropped.crops
                     yield RenderedFrame(
@@ -41,15 +45,35 @@ class Synthesize:
                         images=tuple(next(images) for _ in crops),
                     )
 
-    def _synthesize(self, latents: Sequence[Latent]) -> list[Tensor]:
+    def _synthesize(self, drawings: Sequence[_Drawing]) -> list[Tensor]:
         images: dict[int, Tensor] = {}
-        shapes = [None if latent.feature is None else tuple(latent.feature.shape) for latent in latents]
-        for members in passes(shapes, next(self._net.parameters()).device):
-            batch = latents[members[0]] if len(members) == 1 else _joined([latents[i] for i in members])
+        for members in passes([drawing.shape for drawing in drawings], self._device):
+            chosen = [drawings[i] for i in members]
+            latent = chosen[0].latent if len(members) == 1 else _joined([drawing.latent for drawing in chosen])
+            edits = [drawing.edit for drawing in chosen if drawing.edit is not None]
+            noise = chosen[0].noise
             with torch.inference_mode():
-                pictures = self._net.synthesize(batch).to("cpu", torch.float32)
-            images |= dict(zip(members, pictures, strict=True))
-        return [images[i] for i in range(len(latents))]
+                pictures = self._net.synthesize(
+                    latent,
+                    edit=torch.cat(edits) if edits else None,
+                    noise=self._noise if noise is None else noise,
+                )
+            images |= dict(zip(members, pictures.to("cpu", torch.float32), strict=True))
+        return [images[i] for i in range(len(drawings))]
+
+
+class _Drawing:
+    """One face's part of an EncodedFrame."""
+
+    def __init__(self, item: EncodedFrame, position: int) -> None:
+        self.latent, self.edit = item.latents[position], item.offset
+        self.noise = item.noises[position] if item.noises else None
+
+    @property
+    def shape(self) -> Hashable:
+        """Equal for what can go through the network together; maps of its own go alone."""
+        feature = None if self.latent.feature is None else tuple(self.latent.feature.shape)
+        return feature, self.edit is None, None if self.noise is None else id(self)
 
 
 def _joined(latents: Sequence[Latent]) -> Latent:

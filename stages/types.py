@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.latent import Latent
-from stages.pixels import ColorTags, PlaneLayout, planes_to_rgb
+from stages.pixels import ColorTags, PlaneLayout, planes_to_rgb, quantize
 
 PlaneArray = NDArray[np.generic]
 """uint8 for 8-bit planes, uint16 (low-aligned) for 9 to 16 bits, float32 for float formats."""
@@ -87,7 +87,7 @@ class Frame:
 
     def rgb8(self) -> NDArray[np.uint8]:
         """Upright R'G'B' [H, W, 3] uint8, rounded and clipped: for detectors and previews."""
-        return np.clip(np.rint(self.rgb() * np.float32(255.0)), 0, 255).astype(np.uint8)
+        return quantize(self.rgb())
 
     @property
     def time_s(self) -> float:
@@ -112,6 +112,8 @@ class FaceSource(StrEnum):
     """No detection here; interpolated between detections of the same shot, or held at its ends for a short while."""
     HELD = "held"
     """No detection for long; the last geometry of the shot is kept because `track.no_face: hold` says so."""
+    ASSUMED = "assumed"
+    """Not looked for: the picture (a drawing, a label map) is taken to be a face at face scale."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,9 +152,12 @@ class StyleRef:
     """Which w+ a face is rendered with."""
 
     key: int
-    """Faces with the same key share one w+; the first of them carries `aligned`."""
+    """Faces with the same key share one w+; it is computed from the first of them."""
     aligned: NDArray[np.float32] | None
-    """[3, 256, 256] in [−1, 1]: the FFHQ-aligned style crop x2 that w+ is computed from; None where it is known."""
+    """[3, 256, 256] in [−1, 1]: the FFHQ-aligned style crop x2 that w+ is computed from; None where w+ is known
+    already, or comes from x1."""
+    reused: bool = True
+    """False: no later face has this key, so nothing need be kept."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,7 +195,7 @@ class CroppedFace:
     style: StyleRef
     window: CropWindow
     image: NDArray[np.float32]
-    """[3, h, w] in [−1, 1]: the unaligned window x1."""
+    """[C, h, w]: the unaligned window x1; RGB in [−1, 1], a sketch in [0, 1] or a one-hot label map."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -204,6 +209,10 @@ class EncodedFrame:
     cropped: CroppedFrame
     latents: tuple[Latent, ...]
     """One per crop, batch size 1 each, on the network's device."""
+    offset: Tensor | None = None
+    """[1, L, style_dim]: editing vector of this frame, added to w+ and shown to the attention; None: no edit."""
+    noises: tuple[tuple[Tensor, ...], ...] = ()
+    """One set of noise maps per crop, where they were optimised; (): zero noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -235,5 +244,4 @@ class OutputFrame:
 
     def rgb8(self) -> NDArray[np.uint8]:
         """Upright R'G'B' [H, W, 3] uint8."""
-        rgb = planes_to_rgb(self.planes, self.layout, self.color, self.rotation)
-        return np.clip(np.rint(rgb * np.float32(255.0)), 0, 255).astype(np.uint8)
+        return quantize(planes_to_rgb(self.planes, self.layout, self.color, self.rotation))

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from pipeline.errors import ConfigError
+from stages.tasks import KINDS
 
 SETTINGS = {
     "model": "model",
@@ -29,14 +30,30 @@ SETTINGS = {
     "verify": "report.verify",
 }
 """Option → dotted setting."""
+TASK_SETTINGS = {
+    "style": "toonify: cartoon, arcane, pixar, or an embedded style; sketch and mask: distance of the random w",
+    "generator": "toonify: weight file whose generator replaces the model's",
+    "original": "toonify: weight file of the generator that the toonified one was made from, for --strength below 1",
+    "strength": "edit: how far along the direction; toonify: 0 (original) to 1",
+    "direction": "edit: a name such as age, or a .pt, .npy or .safetensors file",
+    "layers": "edit, style_mixing: style inputs, e.g. 0-8, coarse, middle, fine, all",
+    "factor": "super_resolution: degrade the input on purpose, 4 to 48",
+    "source": "sketch_to_face: drawing or photo; mask_to_face: labels or photo; style_mixing: picture or latent file",
+    "alpha": "style_mixing: 1 replaces, 0 changes nothing",
+}
+"""Option → help; each is the setting `task.OPTION`."""
+NUMBERS = ("strength", "factor", "alpha")
+"""Options whose text is read as YAML: a number, or keyframes such as "{0: 0, 48: 1.5}"."""
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """The options that stand for settings, for every command that takes a configuration."""
     parser.add_argument("--config", help="YAML file, e.g. configs/toonify.yaml")
     parser.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help="e.g. track.smooth_s=0.4")
-    parser.add_argument("--task", help="toonify or none")
-    parser.add_argument("--style", help="toonify: cartoon, arcane or pixar")
+    parser.add_argument("--task", help=", ".join(KINDS))
+    for option, text in TASK_SETTINGS.items():
+        parser.add_argument(f"--{option}", help=text)
+    parser.add_argument("--steps", type=int, help="inversion: optimisation steps (step II); 0: the encoder alone")
     parser.add_argument("--model", metavar="NAME|PATH", help="see `models list`; default: the best at hand")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, mps")
     parser.add_argument("--precision", help="fp32")
@@ -61,8 +78,12 @@ def overrides_from(arguments: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if arguments.task is not None:
         found["task"] = {"kind": arguments.task}
-    if arguments.style is not None:
-        found["task.style"] = arguments.style
+    for option in TASK_SETTINGS:
+        value = getattr(arguments, option)
+        if value is not None:
+            found[f"task.{option}"] = yaml.safe_load(value) if option in NUMBERS else value
+    if arguments.steps is not None:
+        found["task.optimize.steps"] = arguments.steps
     for option, setting in SETTINGS.items():
         value = getattr(arguments, option)
         if value is not None:

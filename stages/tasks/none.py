@@ -1,21 +1,12 @@
 """No task: the source goes through reading and writing unchanged, e.g. to measure them or to conform a clip."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from stages.base import Section
-from stages.recipe import Recipe
+from stages.recipe import TaskSection
 
 
-class NoTask(Section):
+class NoTask(TaskSection):
     """Render the source unchanged."""
 
     kind: Literal["none"] = "none"
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names in the model zoo that fit, best first."""
-        return ()
-
-    def recipe(self) -> Recipe:
-        """Nothing is rendered."""
-        return Recipe(renders=False)
+    renders: ClassVar[bool] = False

@@ -1,23 +1,62 @@
 """Toonify: the decoder's weights are those of a toonified generator, so the latent needs no edit (StyleGANEX §4.3)."""
 
+from pathlib import Path
 from typing import Literal
 
-from stages.base import Section
-from stages.recipe import Recipe
+from pydantic import Field
+
+from models.blend import blend_generator
+from models.styleganex import StyleGANEX
+from models.zoo import find_model
+from stages.recipe import Recipe, TaskSection, Tools
+
+PUBLISHED_ORIGINAL = "styleganex_inversion"
 
 
-class ToonifyTask(Section):
+class ToonifyTask(TaskSection):
     """Turn faces, and what surrounds them in the window, into a cartoon."""
 
     kind: Literal["toonify"] = "toonify"
-    style: Literal["cartoon", "arcane", "pixar"] = "cartoon"
-    """Which published model to use where its file is at hand; the embedded demonstration model has one style."""
+    style: str = "cartoon"
+    """cartoon, arcane, pixar (published), or the style of an embedded model: see `models list`."""
+    generator: Path | None = None
+    """Weight file whose generator replaces the model's: any toonified StyleGAN2 of the same size."""
+    original: Path | None = None
+    """Weight file of the generator that the toonified one was made from; null: the one that the model names."""
+    strength: float = Field(default=1.0, ge=0, le=1)
+    """1: the toonified generator; 0: the original one; between them the weights of every layer are interpolated."""
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names in the model zoo that fit, best first."""
-        return f"styleganex_toonify_{self.style}", "lite_toon"
+        return f"styleganex_toonify_{self.style}", f"lite_{self.style}", "lite_toon"
 
-    def recipe(self) -> Recipe:
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The other generators."""
+        return tuple(path for path in (self.generator, self.original) if path is not None)
+
+    @property
+    def weight_settings(self) -> str:
+        """Generator, original and strength."""
+        plain = self.generator is None and self.strength == 1
+        return "" if plain else f"{self.generator}|{self.original}|{self.strength}"
+
+    def adapt(self, net: StyleGANEX) -> StyleGANEX:
+        """Exchange the generator, and blend it with the original one."""
+        from models.zoo import load_generator_into
+
+        if self.generator is not None:
+            load_generator_into(net, self.generator)
+        if self.strength == 1:
+            return net
+        toon = {key: value.clone() for key, value in net.generator.state_dict().items()}
+        original = self.original or find_model(None, (net.metadata.get("original", PUBLISHED_ORIGINAL),))
+        load_generator_into(net, original)
+        start = {key: value.clone() for key, value in net.generator.state_dict().items()}
+        net.generator.load_state_dict(toon)
+        return blend_generator(net, start, self.strength)
+
+    def recipe(self, tools: Tools) -> Recipe:
         """The plain path."""
         return Recipe()

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from stages.composite import Composite, CompositeConfig, output_size
-from stages.crop import full_window, window_resampler
+from stages.content import window_resampler
+from stages.crop import full_window
 from stages.pixels import PlaneLayout, planes_to_rgb, to_network
 from stages.types import CropWindow, RenderedFrame
 from tests.stages.makers import COLOR, clip, face, face_frame

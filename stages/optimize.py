@@ -1,0 +1,104 @@
+"""optimize: step II of inversion, w+, f and noise fitted to the picture by gradient (StyleGANEX §4.2)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Generator
+from dataclasses import replace
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from models.latent import Latent
+from models.optimize import Optimized, Schedule, optimize
+from models.perceptual import find_distance
+from models.styleganex import StyleGANEX
+from stages.base import Section
+from stages.types import CroppedFace, EncodedFrame
+
+log = logging.getLogger(__name__)
+
+
+class OptimizeConfig(Section):
+    """How long and how step II works. It costs a forward and a backward pass per step and frame."""
+
+    steps: int = Field(default=0, ge=0, le=10_000)
+    """Gradient steps on a shot's first frame; 0: step I alone. Published: 500."""
+    warm_steps: int = Field(default=100, ge=1, le=10_000)
+    """Steps on each later frame, which begins where the one before ended; at most `steps`."""
+    noise: bool = True
+    """Fit noise maps too (published). Off: less exact, and nothing that could flicker."""
+    patience: int | None = Field(default=None, ge=1)
+    """Steps without progress after which a frame stops early; null: never."""
+
+    @model_validator(mode="after")
+    def _order(self) -> OptimizeConfig:
+        if self.steps and self.warm_steps > self.steps:
+            return self.model_copy(update={"warm_steps": self.steps})
+        return self
+
+
+class Optimize:
+    """EncodedFrame → EncodedFrame with latents that were fitted to their windows.
+
+    Each face starts from the result of its last frame in the shot.
+
+    Args:
+        seed: of the jitter and the first noise maps.
+    """
+
+    name = "optimize"
+    lookahead = 0
+
+    def __init__(self, net: StyleGANEX, config: OptimizeConfig, seed: int) -> None:
+        self._net = net
+        self._config = config
+        self._seed = seed
+        self._device = next(net.parameters()).device
+
+    def stream(self, items: Generator[EncodedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
+        """Fit every frame, in order; progress is logged per frame."""
+        distance = find_distance(device=self._device)
+        schedule = Schedule(
+            steps=self._config.steps,
+            warm_steps=self._config.warm_steps,
+            noise=self._config.noise,
+            patience=self._config.patience,
+        )
+        before: dict[int, Optimized] = {}
+        shot = -1
+        with contextlib.closing(items):
+            for item in items:
+                if item.cropped.face_frame.shot != shot:
+                    shot, before = item.cropped.face_frame.shot, {}
+                latents: list[Latent] = []
+                noises: list[tuple[Tensor, ...]] = []
+                for crop, latent in zip(item.cropped.crops, item.latents, strict=True):
+                    warm = before.get(crop.face.track_id)
+                    result = optimize(
+                        self._net, self._target(crop), latent, distance, schedule, seed=self._seed, warm=warm
+                    )
+                    self._say(item, crop, result)
+                    before[crop.face.track_id] = result
+                    latents.append(result.latent)
+                    if result.noise is not None:
+                        noises.append(result.noise)
+                yield replace(item, latents=tuple(latents), noises=tuple(noises))
+
+    def _target(self, crop: CroppedFace) -> Tensor:
+        return torch.from_numpy(crop.image)[None].to(self._device)
+
+    @staticmethod
+    def _say(item: EncodedFrame, crop: CroppedFace, result: Optimized) -> None:
+        losses = result.losses[0]
+        log.info(
+            "frame %d, face %d: %d steps, loss %.4f → %.4f, PSNR %.2f dB",
+            item.cropped.face_frame.frame.index,
+            crop.face.track_id,
+            len(losses),
+            losses[0] if losses else float("nan"),
+            losses[-1] if losses else float("nan"),
+            result.psnr[0],
+        )
