@@ -48,11 +48,12 @@ class MaskToFaceTask(TaskSection):
     def recipe(self, tools: Tools) -> Recipe:
         """Labels in, w+ from them, and the random style over it."""
         layers = parse_layers(self.layers, tools.net.config.num_styles)
-        device = next(tools.net.parameters()).device
+        content = Mask()
+        if self.finds_faces:
+            device = next(tools.net.parameters()).device
+            content = MaskFromPhoto(load_parser(self.parser or weights_dir() / "faceparsing.pth", device))
         return Recipe(
-            content=MaskFromPhoto(load_parser(self.parser or weights_dir() / "faceparsing.pth", device))
-            if self.finds_faces
-            else Mask(),
+            content=content,
             style="content",
             batch_stats=self.batch_stats,
             edits=(mixing(random_wplus(tools, self.style), layers),),
