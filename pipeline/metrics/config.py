@@ -55,17 +55,30 @@ class TimingCheck(Section):
     """Mean gain of correlation, as a share of what is missing to 1, from which on a run of frames shows a neighbour."""
 
 
-class LearnedCheck(Section):
-    """A metric that needs a network; without the weight files it is reported as not measured."""
+class IdentityCheck(Section):
+    """Identity over time (STIT). Without weights: reported as not measured."""
 
     weights: Path | None = None
-    """ONNX file (identity) or AlexNet state dict (LPIPS); null: not measured."""
-    linear: Path | None = None
-    """LPIPS only: the file with the learned channel weights."""
-    least: Limit = None
-    """Lowest mean that passes (identity)."""
-    most: Limit = None
-    """Highest mean that passes (temporal LPIPS)."""
+    """ArcFace-like ONNX file, [1, 3, 112, 112] → [1, D]."""
+    mean: float = 127.5
+    """Subtracted from the code values, 0 to 255, before the network."""
+    scale: float = Field(default=1 / 127.5, gt=0)
+    """Then multiplied."""
+    tl_id: Limit = 0.95
+    """Least temporally local identity: similarity of neighbours in the output over that in the input."""
+    tg_id: Limit = 0.9
+    """Least temporally global identity: the same over all pairs of a shot."""
+
+
+class LpipsCheck(Section):
+    """Temporal LPIPS (tLP). Without weights: reported as not measured."""
+
+    backbone: Path | None = None
+    """AlexNet as torchvision publishes it, alexnet-owt-7be5be79.pth."""
+    heads: Path | None = None
+    """alex.pth of the package lpips, v0.1."""
+    most: Limit = 3.0
+    """Highest mean of 100 · |LPIPS(x, x') − LPIPS(y, y')| over neighbours."""
 
 
 class FlickerConfig(Section):
@@ -88,16 +101,12 @@ class FlickerConfig(Section):
     """Ratio of the energies of second temporal differences, output over input; single frames by its root, in levels."""
     shake: Check = Check(mean=0.2, frame=0.5)
     """Shift of a whole region that the input's motion does not explain, in pixels of the input."""
-    brightness: Check = Check(mean=0.8, frame=2)
-    """Change of a whole region's brightness that the input's motion does not explain, in levels."""
+    color_offset: Check = Check(mean=0.8, frame=2)
+    """Change of a whole region's colour that the input's motion does not explain: its worst channel, in levels."""
     landmark_jitter: Check = Check(mean=3, outlier=10, rise=0.03)
     """Second differences of the landmarks over the eye distance: ratio output over input; single frames as they are."""
-    tl_id: LearnedCheck = LearnedCheck(least=0.95)
-    """Temporally local identity (STIT): similarity of neighbours in the output over that in the input."""
-    tg_id: LearnedCheck = LearnedCheck(least=0.9)
-    """Temporally global identity (STIT): the same over all pairs of a shot. Uses the weights of tl_id."""
-    temporal_lpips: LearnedCheck = LearnedCheck(most=3)
-    """100 · |LPIPS(x, x') − LPIPS(y, y')| of neighbours (TecoGAN's tLP)."""
+    identity: IdentityCheck = IdentityCheck()
+    temporal_lpips: LpipsCheck = LpipsCheck()
     eq_t: float | None = None
     """Least shift equivariance, in dB, where a model is given; null: reported only."""
     eq_r: float | None = None

@@ -12,13 +12,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.metrics.pairs import Picture, resized
+from pipeline.metrics.pairs import Picture
 
 Mask = NDArray[np.bool_]
 Gray = NDArray[np.float32]
 LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 FLAT = (0.5 / 255) ** 2
 """Mean square of a gradient per pixel below which a picture has too little texture to tell a shift."""
+FEWEST_PIXELS = 64
+"""Visible pixels below which nothing is said of a region."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +42,7 @@ class Residual:
     shift: float
     """Pixels by which the region as a whole stands off, beside its motion."""
     offset: float
-    """Brightness by which the region as a whole changed, signed, of 1."""
+    """Change of the region's colour as a whole: the largest of the three channels, of 1."""
 
 
 class FlowEstimator:
@@ -95,26 +97,30 @@ def residual(earlier: Picture, later: Picture, motion: Motion, region: Mask) -> 
     """What the input's motion does not explain between two pictures of working size; None: too little is visible.
 
     `shift` and `offset` are the least-squares solution of W(later) − earlier = ∇earlier · d + b over the region: one
-    translation d and one brightness b for all of it (Lucas & Kanade 1981, with an offset).
+    translation d and one colour b for all of it (Lucas & Kanade 1981, with an offset per channel).
     """
-    seen = motion.visible & region
-    count = int(seen.sum())
-    if count < 64:
+    seen = (motion.visible & region).astype(np.uint8)
+    count = int(np.count_nonzero(seen))
+    if count < FEWEST_PIXELS:
         return None
     difference = warp(later, motion.flow) - earlier
-    error = float(np.square(difference[seen]).mean())
-    gray = _gray(earlier)
-    columns = [np.gradient(gray, axis=1)[seen], np.gradient(gray, axis=0)[seen], np.ones(count, np.float32)]
-    design = np.stack(columns, axis=1).astype(np.float64)
-    target = _gray(difference)[seen].astype(np.float64)
-    normal = design.T @ design + np.diag([count * FLAT, count * FLAT, 0.0])
-    x, y, offset = np.linalg.solve(normal, design.T @ target)
-    return Residual(error, float(np.hypot(x, y)), float(offset))
-
-
-def working(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The picture at working size."""
-    return resized(picture, size)
+    error = float(np.mean(cv2.mean(cv2.multiply(difference, difference), mask=seen)[:3]))
+    gray, gray_difference = _gray(earlier), _gray(difference)
+    gradients = [np.gradient(gray, axis=1), np.gradient(gray, axis=0)]
+    means = [cv2.mean(g, mask=seen)[0] for g in gradients]
+    tint = np.array(cv2.mean(difference, mask=seen)[:3])
+    level = float(cv2.mean(gray_difference, mask=seen)[0])
+    # With the means taken out, the offset drops out of the normal equations of d.
+    normal = np.empty((2, 2))
+    target = np.empty(2)
+    for i in (0, 1):
+        target[i] = cv2.mean(cv2.multiply(gradients[i], gray_difference), mask=seen)[0] - means[i] * level
+        for j in (0, 1):
+            product = cv2.multiply(gradients[i], gradients[j])
+            normal[i, j] = cv2.mean(product, mask=seen)[0] - means[i] * means[j] + FLAT * (i == j)
+    shift = np.linalg.solve(normal, target)
+    offset = np.abs(tint - level + (level - shift @ np.array(means)))
+    return Residual(error, float(np.hypot(*shift)), float(offset.max()))
 
 
 def _codes(picture: Picture) -> NDArray[np.uint8]:

@@ -48,7 +48,7 @@ RULES = (
     _Rule("warping_error", "output_warp", "input_warp", True, _root_levels, 1.0, "levels", True),
     _Rule("high_frequency_energy", "output_energy", "input_energy", True, np.sqrt, 1.0, "levels", False),
     _Rule("shake", "shake", None, False, _same, 0.0, "px", True),
-    _Rule("brightness", "brightness", None, False, _same, 0.0, "levels", True),
+    _Rule("color_offset", "color_offset", None, False, _same, 0.0, "levels", True),
     _Rule("landmark_jitter", "output_jitter", "input_jitter", True, _same, 0.002, "eye distances", False),
 )
 LEAST_CHANGE = 0.25
@@ -116,9 +116,8 @@ def _timing(series: Series, config: FlickerConfig) -> Iterator[Verdict]:
             gain = sum(ahead[n] for n in range(first, last + 1)) / max(last - first + 1, 3)
             if gain > config.timing.evidence and first not in blamed:
                 blamed.update(range(first, last + 1))
-                notes.append(
-                    f"from frame {first} to {last} it shows the input {abs(step)} {'later' if step > 0 else 'earlier'}"
-                )
+                when = f"{abs(step)} frame{'s' * (abs(step) > 1)} {'later' if step > 0 else 'earlier'}"
+                notes.append(f"frames {first} to {last} show the input of {when}")
             worst = max(worst, gain)
     if any(name.startswith("lag") for row in series.rows.values() for name in row):
         yield Verdict(

@@ -15,9 +15,9 @@ def to_junit(report: FlickerReport) -> str:
     failures = len(report.failures)
     skipped = sum(verdict.status == "not measured" for verdict in report.verdicts)
     counts = {"tests": str(len(report.verdicts)), "failures": str(failures), "errors": "0"}
-    time = {"time": f"{report.seconds:.3f}"}
-    root = ET.Element("testsuites", name="flicker", **counts, **time)
-    suite = ET.SubElement(root, "testsuite", name=_clean(report.result), skipped=str(skipped), **counts, **time)
+    counts["time"] = f"{report.seconds:.3f}"
+    root = ET.Element("testsuites", {"name": "flicker"} | counts)
+    suite = ET.SubElement(root, "testsuite", {"name": _clean(report.result), "skipped": str(skipped)} | counts)
     for verdict in report.verdicts:
         _add_case(suite, verdict)
     ET.indent(root)

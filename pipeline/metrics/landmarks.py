@@ -55,9 +55,9 @@ class Faces:
         if self._last is None:
             return None
         found = self._detector.refine(_codes(pair.result), region or self._last)
-        usable = found is not None and found.score >= MIN_SCORE
-        same = usable and box_iou(found.box, self._last.box[None])[0] >= MIN_IOU
-        landmarks = found.landmarks if found is not None and same else None
+        landmarks = None
+        if found is not None and found.score >= MIN_SCORE and box_iou(found.box, self._last.box[None])[0] >= MIN_IOU:
+            landmarks = found.landmarks
         return FacePair(self._last.landmarks, landmarks, robust_eye_distance(self._last.landmarks))
 
     def _follow(self, picture: NDArray[np.uint8]) -> Detection | None:

@@ -17,7 +17,8 @@ from models.errors import CheckpointError
 from models.faces import FaceDetector
 from pipeline.metrics.config import FlickerConfig
 from pipeline.metrics.judge import judge
-from pipeline.metrics.matte import Difference, Matte, WholeFrame
+from pipeline.metrics.learned import Learned
+from pipeline.metrics.matte import Matte, WholeFrame, opened
 from pipeline.metrics.meter import Meter
 from pipeline.metrics.pairs import Pair, PairReader
 from pipeline.metrics.report import FlickerReport
@@ -36,7 +37,7 @@ def measure(
     result: str | Path,
     config: FlickerConfig | None = None,
     *,
-    matte: Matte | None = None,
+    matte: Matte | str | Path = "auto",
     start: int | None = None,
     end: int | None = None,
 ) -> FlickerReport:
@@ -44,7 +45,8 @@ def measure(
 
     Args:
         source, result: video, image sequence or image, before and after the render.
-        matte: where the render took place; None: found from the difference of the pictures.
+        matte: where the render took place: a matte clip (its first frame belongs to `start`), `full` for everywhere,
+            `auto` for where the pictures differ (`Difference`).
         start, end: range of the input that was rendered; None: by the render's report beside the output, else all.
 
     Returns:
@@ -63,13 +65,15 @@ def measure(
     reader = PairReader.open(source, result, ReadConfig(start=first, end=last), shots, settings.max_side)
     detector, excuse = _detector()
     pixel = reader.source.upright_size[0] / reader.size[0]
-    meter = Meter(settings, matte or Difference(), reader.size, pixel, detector)
     report = FlickerReport(str(source), str(result), config=settings.model_dump(mode="json"))
-    report.matte = "the given matte" if matte else "the difference of the pictures"
-    with contextlib.closing(reader.stream()) as pairs:
+    learned = Learned(settings)
+    with opened(matte, first) as mask, contextlib.closing(reader.stream()) as pairs:
+        report.matte = mask.name
+        meter = Meter(settings, mask, reader.size, pixel, detector)
         for pair in pairs:
-            meter.add(pair)
+            learned.add(pair, meter.add(pair))
     _fill(report, meter, settings, reader.result.codec in LOSSLESS, excuse)
+    report.verdicts += learned.verdicts()
     report.seconds = time.perf_counter() - began
     return report
 
@@ -102,7 +106,7 @@ def measure_arrays(
     if meter is None:
         raise ValueError("no picture to compare")
     report = FlickerReport("input", "output", config=settings.model_dump(mode="json"))
-    report.matte = "the given matte" if matte else "nothing: all is inside"
+    report.matte = (matte or WholeFrame()).name
     _fill(report, meter, settings, True, "no detector was given" if detector is None else "")
     report.seconds = time.perf_counter() - began
     return report

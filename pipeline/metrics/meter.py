@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import cv2
@@ -92,12 +93,12 @@ class Meter:
         self._held: deque[_Held] = deque(maxlen=3)
         self._shot = -1
 
-    def add(self, pair: Pair) -> None:
-        """Measure one pair against the ones before it."""
+    def add(self, pair: Pair) -> FacePair | None:
+        """Measure one pair against the ones before it; returns the face that was found in it."""
         measured = self.measured
         if pair.source is None:
             measured.extra.append(pair.index)
-            return
+            return None
         measured.frames += 1
         if pair.shot != self._shot:
             self._end_shot()
@@ -108,12 +109,13 @@ class Meter:
         if pair.result is None:
             measured.missing.append(pair.index)
             self._held.clear()
-            return
+            return None
         self._held.append(self._hold(pair, pair.source, pair.result))
         if len(self._held) >= 2:
             self._measure_pair(*list(self._held)[-2:])
         if len(self._held) == 3:
             self._measure_triple(*self._held)
+        return self._held[-1].face
 
     def finish(self) -> Measured:
         """End the last shot."""
@@ -127,7 +129,7 @@ class Meter:
         if self._faces is not None:
             self._faces.reset()
 
-    def _put_scores(self, scores) -> None:
+    def _put_scores(self, scores: Iterable[tuple[int, dict[int, float]]]) -> None:
         series = self.measured.of(self._shot, "frame") if self._shot >= 0 else None
         for frame, likeness in scores:
             assert series is not None
@@ -162,7 +164,7 @@ class Meter:
             if source is None or result is None:
                 continue
             values = {"input_warp": source.error, "output_warp": result.error}
-            values |= {"shake": result.shift * self._pixel, "brightness": abs(result.offset) * LEVELS}
+            values |= {"shake": result.shift * self._pixel, "color_offset": abs(result.offset) * LEVELS}
             self._put(name, frame, values)
 
     def _measure_triple(self, a: _Held, b: _Held, c: _Held) -> None:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -46,20 +47,18 @@ class PairReader:
 
     source: ClipInfo
     result: ClipInfo
-    read: ReadConfig = ReadConfig()
+    read: ReadConfig
     """Range of the input that the output was rendered from; the output is always read whole."""
-    shots: ShotsConfig = ShotsConfig()
+    shots: ShotsConfig
     max_side: int = 1920
     """Longer side in pixels at which pictures are compared; larger ones are reduced."""
 
     @classmethod
     def open(
-        cls, source: str, result: str, read: ReadConfig, shots: ShotsConfig, max_side: int, lenient: bool = True
+        cls, source: str | Path, result: str | Path, read: ReadConfig, shots: ShotsConfig, max_side: int
     ) -> PairReader:
-        """Probe both clips; with `lenient`, damaged frames are repeated rather than refused."""
-        if lenient:
-            read = read.model_copy(update={"on_corrupt": "repeat"})
-        return cls(probe(source), probe(result), read, shots, max_side)
+        """Probe both clips. Damaged frames are repeated, not refused: what was rendered from them is compared too."""
+        return cls(probe(source), probe(result), read.model_copy(update={"on_corrupt": "repeat"}), shots, max_side)
 
     @property
     def size(self) -> tuple[int, int]:

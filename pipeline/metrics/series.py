@@ -45,7 +45,7 @@ def outliers(
 
     With a reference (the same measure of the input), the quotient value / (reference + floor) is judged, so that a
     quick movement of the input excuses an equal one of the output. A value stands out when its quotient is more than
-    `deviations` · 1.4826 · MAD above the median quotient, and the value more than `rise` above what the median predicts.
+    `deviations` · 1.4826 · MAD above the median quotient, and itself more than `rise` above what the median predicts.
     """
     if len(values) < FEWEST:
         return np.zeros(len(values), np.bool_)
