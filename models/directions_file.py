@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -25,7 +26,7 @@ def load_direction(path: str | Path, config: ModelConfig, name: str | None = Non
     """Read one editing direction.
 
     A file holds [D] (the same for every style input), [L, D], or [N, L, D] (the first is taken where none is chosen);
-    or a table from names to such tensors, as in the published direction_dics.pt.
+    or a table from names to such tensors, as in the published direction_dics.pt and in what `save_directions` writes.
 
     Args:
         path: the file; `FILE:NAME` chooses a direction in it.
@@ -76,7 +77,7 @@ def _read(path: Path) -> Any:
             case ".npy":
                 return np.load(path, allow_pickle=False)
             case ".safetensors":
-                return load_file(path)
+                return _named_rows(path) or load_file(path)
             case _:
                 return read_torch(path, arrays=True)
     except (OSError, EOFError, ValueError, SafetensorError) as error:
@@ -85,6 +86,18 @@ def _read(path: Path) -> Any:
         raise CheckpointError(
             f"{path}: not a readable direction file ({type(error).__name__})", "save it as one array of numbers"
         ) from error
+
+
+def _named_rows(path: Path) -> dict[str, Tensor]:
+    """What `directions.save_directions` wrote, by name; {} for another file."""
+    with safe_open(path, framework="pt") as file:
+        names = json.loads((file.metadata() or {}).get("names", "null"))
+        if not isinstance(names, list) or "directions" not in file.keys():  # noqa: SIM118
+            return {}
+        rows = file.get_tensor("directions").clone()
+    if rows.ndim != 3 or len(rows) != len(names):
+        raise ValueError("names and directions differ in number")
+    return {str(name): row for name, row in zip(names, rows, strict=True)}
 
 
 def _flat(table: Mapping[Any, Any]) -> dict[str, Any]:

@@ -124,7 +124,7 @@ ANSWERS: dict[str, frozenset[str]] = {
     "toonify": frozenset({"toonify", "style_mixing"}),
     "edit": frozenset({"edit", "inversion", "style_mixing"}),
     "inversion": frozenset({"inversion", "edit", "style_mixing", "toonify"}),  # toonify: with --generator
-    "frontalization": frozenset({"frontalization", "edit", "style_mixing"}),
+    "frontalization": frozenset({"frontalization", "inversion", "edit", "style_mixing"}),
     "super_resolution": frozenset({"super_resolution"}),
     "sketch_to_face": frozenset({"sketch_to_face"}),
     "mask_to_face": frozenset({"mask_to_face"}),

@@ -11,7 +11,7 @@ import torch
 from models.allocator import settle_allocator
 from models.errors import ModelError
 from models.faces import FaceDetector
-from models.zoo import LoadedModel, load_model
+from models.zoo import LoadedModel, check_task, find_model, load_model
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from stages.recipe import Recipe, Tools
@@ -55,12 +55,15 @@ class Loader:
 
     def _model(self, config: RunConfig) -> LoadedModel:
         task, device = config.task, choose_device(config.device)
-        key = (config.model or " ".join(task.models), device, config.precision, task.weight_settings)
+        path = find_model(config.model, task.models, task.kind)
+        key = (str(path), device, config.precision, task.weight_settings)
         if key not in self._models:
             self._models.clear()  # one network at a time: two full ones would not fit beside each other
-            model = load_model(config.model, task.models, device)
+            model = load_model(config.model, task.models, device, task.kind)
             self._models[key] = replace(model, net=task.adapt(model.net))
             log.info("%s", model.note)
+        elif path.stem not in task.models:  # loaded for another task: the file's own options may rule this one out
+            check_task(path.stem, self._models[key].net.metadata.get("task", ""), task.kind)
         return self._models[key]
 
     def _detector(self, config: RunConfig) -> FaceDetector:

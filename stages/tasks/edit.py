@@ -8,13 +8,12 @@ import torch
 from pydantic import Field, field_validator, model_validator
 
 from models.direction_edit import DirectionEdit, Easing, Keyframes, WeightedDirection
+from models.directions_file import SUFFIXES, load_direction, split_name
 from models.errors import ModelError
 from models.layer_ranges import parse_layers
 from models.styleganex import StyleGANEX
 from stages.base import Section
 from stages.recipe import Offset, Recipe, TaskSection, Tools
-
-SUFFIXES = (".pt", ".npy", ".safetensors")
 
 
 class DirectionTerm(Section):
@@ -41,11 +40,8 @@ class DirectionTerm(Section):
     @property
     def file(self) -> Path | None:
         """The direction's file, where it is one."""
-        name = self.direction.rpartition(":")[0] or self.direction
-        for text in (self.direction, name):
-            if Path(text).suffix in SUFFIXES:
-                return Path(text)
-        return None
+        path, _ = split_name(self.direction)
+        return path if path.suffix.lower() in SUFFIXES else None
 
 
 class EditTask(TaskSection):
@@ -84,6 +80,8 @@ class EditTask(TaskSection):
     @property
     def models(self) -> tuple[str, ...]:
         """Names in the model zoo that fit, best first."""
+        if self.terms[0].file is not None:  # a file's direction belongs to w of FFHQ, which all of these share
+            return "styleganex_inversion", "styleganex_edit_age", "styleganex_edit_hair", "lite_edit"
         return f"styleganex_edit_{self.direction}", "lite_edit"
 
     @property
@@ -116,8 +114,6 @@ def offset_over_time(terms: tuple[DirectionTerm, ...], net: StyleGANEX, model_na
 
 def _vector(term: DirectionTerm, net: StyleGANEX, model_name: str) -> torch.Tensor:
     if term.file is not None:
-        from models.directions_file import load_direction
-
         return load_direction(term.direction, net.config)
     names = direction_names(net, model_name)
     if net.editing_w is not None and term.direction in names:

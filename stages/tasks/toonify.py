@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from models.blend import blend_generator
+from models.errors import ModelError
 from models.styleganex import StyleGANEX
 from models.zoo import find_model
 from stages.recipe import Recipe, TaskSection, Tools
@@ -59,4 +60,10 @@ class ToonifyTask(TaskSection):
 
     def recipe(self, tools: Tools) -> Recipe:
         """The plain path."""
+        made_for = tools.net.metadata.get("task", "")
+        if self.generator is None and made_for and self.kind not in made_for.replace(" ", "").split(","):
+            raise ModelError(
+                f"toonify: model {tools.model_name} was made for {made_for}: its generator draws photographs",
+                "give a toonified generator with --generator, or leave --model out",
+            )
         return Recipe()
