@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
-from itertools import count, groupby, takewhile
+from itertools import groupby
 from typing import Any
 
 from torch import Tensor
@@ -166,12 +167,16 @@ def _number(opts: Mapping[str, Any], name: str, default: int) -> int:
 def _generator_widths(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """Fields of ModelConfig that the decoder's weights tell; what they do not tell is left out."""
     found: dict[str, Any] = {}
-    if style_dim := _size(state, "decoder.conv1.conv.modulation.weight", 1):
+    if style_dim := _size(state, ("decoder.conv1.conv.modulation.weight", 1), ("decoder.style.1.weight", 0)):
         found["style_dim"] = style_dim
     if layers := sum(bool(re.match(r"decoder\.style\.\d+\.weight$", key)) for key in state):
         found["mapping_layers"] = layers
-    names = ["decoder.to_rgb1", *_numbered(state, "decoder.to_rgbs.{}", ".conv.weight")]
-    widths = [_size(state, f"{name}.conv.weight", 2) for name in names]
+    pairs = [("decoder.to_rgb1", "decoder.conv1")]
+    pairs += [(f"decoder.to_rgbs.{i}", f"decoder.convs.{2 * i + 1}") for i in _numbers(state, "decoder.to_rgbs")]
+    widths = [
+        _size(state, (f"{rgb}.conv.weight", 2), (f"{conv}.activate.bias", 0), (f"{conv}.conv.weight", 1))
+        for rgb, conv in pairs
+    ]
     if len(widths) > 1 and all(widths):
         found["generator_channels"] = tuple(widths)
     return found
@@ -180,23 +185,25 @@ def _generator_widths(state: Mapping[str, Tensor]) -> dict[str, Any]:
 def _encoder_widths(state: Mapping[str, Tensor]) -> dict[str, Any]:
     """The same for the encoder. The groups of the body are told apart by their widths."""
     found: dict[str, Any] = {}
-    convs = [f"{name}.res_layer.1.weight" for name in _numbered(state, "encoder.body.{}", ".res_layer.1.weight")]
-    groups = [(width, len(list(units))) for width, units in groupby(_size(state, key, 0) for key in convs)]
-    if len(groups) == 4 and all(width for width, _ in groups):
+    units = [f"encoder.body.{i}.res_layer" for i in _numbers(state, "encoder.body")]
+    widths = [_size(state, *((f"{unit}.{part}.weight", 0) for part in (1, 2, 3))) for unit in units]
+    groups = [(width, len(list(same))) for width, same in groupby(widths)]
+    if len(groups) == 4 and all(widths):
         found["body_widths"], found["body_units"] = zip(*groups, strict=True)
-    if head := _size(state, "encoder.styles.0.convs.0.weight", 0):
+    if head := _size(state, ("encoder.styles.0.convs.0.weight", 0), ("encoder.styles.0.convs.2.weight", 0)):
         found["head_channels"] = head
-    if width := _size(state, "encoder.input_label_layer.model.0.weight", 0):
+    if width := _size(state, *((f"encoder.input_label_layer.model.{part}.weight", 0) for part in (0, 2))):
         found["translation_channels"] = width
     return found
 
 
-def _numbered(state: Mapping[str, Tensor], pattern: str, tail: str) -> list[str]:
-    """pattern with 0, 1, … as far as the keys go."""
-    return list(takewhile(lambda name: name + tail in state, map(pattern.format, count())))
+def _numbers(state: Mapping[str, Tensor], prefix: str) -> list[int]:
+    """0, 1, … as in the keys `prefix.0.…`, `prefix.1.…`."""
+    start = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+    return sorted({int(match[1]) for key in state if (match := start.match(key))})
 
 
-def _size(state: Mapping[str, Tensor], key: str, axis: int) -> int:
-    """Size of a tensor along an axis; 0 where there is no such tensor."""
-    shape = state[key].shape if key in state else ()
-    return shape[axis] if axis < len(shape) else 0
+def _size(state: Mapping[str, Tensor], *places: tuple[str, int]) -> int:
+    """The size that most of some tensors (key, axis) agree on, so that one damaged tensor is named as such; 0: none."""
+    sizes = [state[key].shape[axis] for key, axis in places if key in state and axis < state[key].ndim]
+    return Counter(sizes).most_common(1)[0][0] if sizes else 0
