@@ -4,69 +4,89 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from tqdm import tqdm
 
 from models.config import SIZES, ModelConfig
-from models.training.batches import ExampleBank
-from models.training.loop import Schedule, Trainer
+from models.errors import UserError
+from models.training.distributed import join_world, leave_world, local_device
+from models.training.loop import Run
 from pipeline.config import read_yaml, validation_error
 from pipeline.errors import ConfigError
-from stages.base import Section
+from pipeline.train_config import TrainConfig
+from pipeline.train_recipes import make_learner
 
 
-class TrainConfig(Section):
-    """Everything that decides a training run."""
+def load_train_config(path: Path, overrides: Mapping[str, Any] | None = None) -> tuple[TrainConfig, ModelConfig]:
+    """A training YAML with dotted overrides laid over it, and the network that it describes.
 
-    size: str = "lite"
-    """Key of models.config.SIZES, whose numbers `model` may change."""
-    model: dict[str, Any] = Field(default_factory=dict)
-    """Fields of ModelConfig."""
-    output: str = "output/train"
-    """Folder of checkpoints, samples and log; a checkpoint there is resumed."""
-    scenes_at_hand: int = Field(default=300, ge=1)
-    """Training scenes kept in memory; one is replaced at every step."""
-    scene_px: int = Field(default=320, ge=64)
-    """Side of a scene in pixels, at face scale."""
-    threads: int | None = Field(default=None, ge=1)
-    """CPU threads; null: all cores."""
-    schedule: dict[str, Any] = Field(default_factory=lambda: {"steps": 1000})
-    """Fields of models.training.loop.Schedule."""
+    Raises:
+        ConfigError: a setting that does not exist or cannot be.
+    """
+    data = read_yaml(path)
+    for dotted, value in (overrides or {}).items():
+        _set(data, dotted.split("."), value, str(path))
+    try:
+        config = TrainConfig.model_validate(data)
+    except ValidationError as error:
+        raise validation_error(error, TrainConfig, str(path)) from error
+    changes = dict(config.model)
+    size = changes.pop("size", "lite")
+    try:
+        return config, ModelConfig(**{**asdict(SIZES[size]), **changes})
+    except KeyError as error:
+        raise ConfigError(f"{path}: model.size: {size!r}", f"known: {', '.join(SIZES)}") from error
+    except TypeError as error:
+        raise ConfigError(f"{path}: model: {error}", "its keys are `size` and the fields of ModelConfig") from error
 
 
 def train_from_yaml(path: Path, overrides: Mapping[str, Any] | None = None) -> Path:
     """Train as a YAML file says; returns the path of the finished weights.
 
     Args:
-        path: see configs/train_lite.yaml.
+        path: see configs/train_tiny.yaml.
         overrides: dotted setting → value.
+
+    Raises:
+        UserError: a setting, the data, or the course of the training is at fault.
+        KeyboardInterrupt: SIGINT; the state was saved.
     """
-    data = read_yaml(path)
-    for dotted, value in (overrides or {}).items():
-        section, _, key = dotted.partition(".")
-        data[section] = {**data.get(section, {}), key: value} if key else value
-    try:
-        config = TrainConfig.model_validate(data)
-        model = ModelConfig(**{**asdict(SIZES[config.size]), **config.model})
-        schedule = Schedule(**config.schedule)
-    except ValidationError as error:
-        raise validation_error(error, TrainConfig, str(path)) from error
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"{path}: {error}", "see configs/train_lite.yaml") from error
+    config, model = load_train_config(path, overrides)
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
-    bank = ExampleBank(schedule.seed, config.scenes_at_hand, config.scene_px)
-    trainer = Trainer(model, bank, schedule, Path(config.output))
-    trainer.resume()
-    with tqdm(total=schedule.steps, initial=trainer.step, unit="step", dynamic_ncols=True) as bar:
+    world = join_world()
+    try:
+        learner = make_learner(config, model, world, local_device(config.device))
+        with closing(learner):
+            run = Run(learner, config.run, Path(config.output), world)
+            run.resume()
+            _show(run, config.run.steps, world.first)
+    except UserError as error:
+        raise type(error)(f"{path}: {error.what}", error.remedy) from error
+    finally:
+        leave_world()
+    return Path(config.output) / "weights.safetensors"
+
+
+def _show(run: Run, steps: int, visible: bool) -> None:
+    with tqdm(total=steps, initial=run.step, unit="step", dynamic_ncols=True, disable=not visible) as bar:
 
         def progress(step: int, loss: float) -> None:
             bar.update(step - bar.n)
             bar.set_postfix(loss=f"{loss:.4f}")
 
-        trainer.run(progress)
-    return trainer.folder / "weights.safetensors"
+        run.run(progress)
+
+
+def _set(tree: dict[str, Any], keys: list[str], value: Any, where: str) -> None:
+    for key in keys[:-1]:
+        child = tree.get(key) or {}
+        if not isinstance(child, dict):
+            raise ConfigError(f"{where}: {'.'.join(keys)}: {key} is not a section", "see the file's own sections")
+        tree[key] = tree = dict(child)
+    tree[keys[-1]] = value

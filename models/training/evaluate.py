@@ -17,7 +17,7 @@ from models.checkpoint import load_checkpoint
 from models.styleganex import StyleGANEX
 from models.training.batches import Batch, as_tensor
 from models.training.data import HELD_OUT, load_photographs, make_example
-from models.training.loop import render
+from models.training.encoder import render
 from models.training.losses import psnr, ssim
 
 
@@ -42,7 +42,7 @@ def held_out_batch(count: int, size: int, seed: int = 1) -> Batch:
 def compare(net: StyleGANEX, batch: Batch) -> dict[str, Score]:
     """Scores against batch.y: of the network, of the source left as it is, and of a bilateral filter of it."""
     smooth = [cv2.bilateralFilter(picture, -1, 25.0, 3.0) for picture in _to_pictures(batch.x)]
-    candidates = {"network": render(net, batch), "source": batch.x, "bilateral filter": as_tensor(smooth)}
+    candidates = {"network": render(net, batch)[0], "source": batch.x, "bilateral filter": as_tensor(smooth)}
     return {name: _score(list(value), list(batch.y)) for name, value in candidates.items()}
 
 

@@ -1,171 +1,174 @@
-"""The training loop: batches in, checkpoints out, resumable to the bit."""
+"""The loop that every recipe runs in: steps, log, checkpoints, exact resume, and stopping in good order."""
 
 from __future__ import annotations
 
-import csv
-import math
+import signal
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
 
-from models.checkpoint import save_checkpoint
-from models.config import ModelConfig
 from models.errors import UserError
-from models.latent import Latent
-from models.styleganex import StyleGANEX
-from models.training.batches import Batch, ExampleBank
-from models.training.losses import reconstruction_loss
+from models.training.distributed import World
+from models.training.log import LossLog
+from models.training.settings import RunSettings
+from models.training.watch import DivergedError, LossWatch
 
 Progress = Callable[[int, float], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """The numbers of a run."""
+class Learner(Protocol):
+    """A recipe: networks, optimisers and data, and what one step does with them.
 
-    steps: int
-    scenes: int = 2
-    """Scenes, hence style crops, in a batch."""
-    crops: int = 2
-    """Crops of each scene."""
-    crop_px: int = 128
-    learning_rate: float = 2e-3
-    warmup: int = 100
-    """Steps until the learning rate is reached; then it falls to zero as a cosine."""
-    ema: float = 0.998
-    """Decay of the averaged weights, which are what is saved."""
-    fix_norms_at: float = 0.3
-    """Share of the steps after which batch norms use their running statistics, as they will in use."""
-    save_every: int = 500
-    seed: int = 0
+    A step may depend on its number, the seed and `state`, and on nothing else: then a resumed run is the same run.
+    """
+
+    def step(self, index: int, steps: int) -> dict[str, float]:
+        """Train step `index` (from 0) of `steps`; named numbers for the log, "loss" first."""
+        ...
+
+    def sheet(self) -> np.ndarray:
+        """Samples to look at: uint8 [H, W, 3] RGB."""
+        ...
+
+    def write(self, folder: Path, metadata: dict[str, str]) -> None:
+        """The weights as they would ship now, into files of the project's own format."""
+        ...
+
+    def state(self) -> dict[str, Any]:
+        """Tensors and plain values, all that `load_state` needs."""
+        ...
+
+    def load_state(self, state: dict[str, Any]) -> None: ...
+
+    def close(self) -> None:
+        """Stop what runs beside the steps."""
+        ...
 
 
-class Trainer:
-    """A network, its average, its optimiser and its data."""
+class Run:
+    """One training run in one folder: losses.csv, checkpoint.pt (to resume), the weights, samples.png."""
 
-    def __init__(self, config: ModelConfig, bank: ExampleBank, schedule: Schedule, folder: Path) -> None:
-        torch.manual_seed(schedule.seed)
-        self.net, self.average = StyleGANEX(config), StyleGANEX(config)
-        for net in (self.net, self.average):
-            net.latent_avg = torch.zeros(config.num_styles, config.style_dim)
-        self.average.load_state_dict(self.net.state_dict())
-        self.average.requires_grad_(False).eval()
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=schedule.learning_rate, betas=(0.9, 0.99))
-        self.bank, self.schedule, self.folder = bank, schedule, folder
-        self.rng = np.random.default_rng([schedule.seed, 1 << 31])
+    def __init__(self, learner: Learner, settings: RunSettings, folder: Path, world: World | None = None) -> None:
+        self.learner, self.settings, self.folder = learner, settings, folder
+        self.world = world or World()
         self.step = 0
+        self._watch = LossWatch(settings.explode_factor, settings.explode_steps)
         folder.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def checkpoint(self) -> Path:
+        """What `resume` reads."""
+        return self.folder / "checkpoint.pt"
 
     def run(self, progress: Progress | None = None, until: int | None = None) -> None:
         """Train from the current step to the end (or `until`), saving as it goes.
 
         Raises:
-            UserError: the loss is no longer a number; the last checkpoint is named.
+            UserError: the loss is no number or has exploded; the last good checkpoint is kept and named.
+            KeyboardInterrupt: SIGINT came; the state was saved first.
         """
-        with (self.folder / "log.csv").open("a", newline="") as file:
-            log = csv.writer(file)
-            if not file.tell():
-                log.writerow(["step", "loss", "learning_rate", "seconds"])
-            started = time.perf_counter()
-            while self.step < min(until or self.schedule.steps, self.schedule.steps):
-                loss = self._advance()
-                rate = self.optimizer.param_groups[0]["lr"]
-                log.writerow([self.step, f"{loss:.6f}", f"{rate:.3e}", f"{time.perf_counter() - started:.2f}"])
-                if progress is not None:
-                    progress(self.step, loss)
-                if self.step % self.schedule.save_every == 0 or self.step == self.schedule.steps:
-                    file.flush()
-                    self.save()
+        last = min(until or self.settings.steps, self.settings.steps)
+        log = LossLog(self.folder, self.step, self.settings.tensorboard) if self.world.first else None
+        started = time.perf_counter()
+        try:
+            with _interrupt() as interrupted:
+                while self.step < last:
+                    numbers = self._advance()
+                    if log is not None:
+                        log.add(self.step, numbers | {"seconds": round(time.perf_counter() - started, 2)})
+                    if progress is not None:
+                        progress(self.step, numbers["loss"])
+                    stop = self.world.any(interrupted())
+                    if stop or self.step % self.settings.save_every == 0 or self.step == self.settings.steps:
+                        self._save(log)
+                    if stop:
+                        raise KeyboardInterrupt
+        finally:
+            if log is not None:
+                log.close()
 
-    def _advance(self) -> float:
-        schedule = self.schedule
-        for group in self.optimizer.param_groups:
-            group["lr"] = schedule.learning_rate * self._rate()
-        self.net.train()
-        if self.step >= schedule.fix_norms_at * schedule.steps:
-            for module in self.net.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
-        batch = self.bank.batch(self.rng, schedule.scenes, schedule.crops, schedule.crop_px)
-        loss, _ = reconstruction_loss(render(self.net, batch), batch.y)
-        if not math.isfinite(loss.item()):
-            last = self.folder / "checkpoint.pt"
-            kept = f"the last good checkpoint is {last}" if last.exists() else "nothing was saved yet"
-            raise UserError(
-                f"training: the loss is {loss.item()} at step {self.step}; {kept}",
-                "lower learning_rate and resume from it",
+    def _advance(self) -> dict[str, float]:
+        # Seeded by the step, not once: whatever a step draws, it draws again when it is repeated after a resume.
+        torch.manual_seed(hash((self.settings.seed, self.step, self.world.rank)) & (2**63 - 1))
+        try:
+            numbers = self.learner.step(self.step, self.settings.steps)
+            numbers["loss"] = self.world.mean(numbers["loss"])
+            self._watch.see(numbers["loss"])
+        except DivergedError as error:
+            kept = (
+                f"the last good checkpoint is {self.checkpoint}" if self.checkpoint.exists() else "none was saved yet"
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        self.optimizer.step()
+            raise UserError(
+                f"training: {error}, at step {self.step}; {kept}", "lower optimizer.learning_rate and run it again"
+            ) from error
         self.step += 1
-        self._follow()
-        return loss.item()
+        return numbers
 
-    def _rate(self) -> float:
-        warmup, steps = self.schedule.warmup, self.schedule.steps
-        if self.step < warmup:
-            return (self.step + 1) / warmup
-        return 0.5 * (1 + math.cos(math.pi * (self.step - warmup) / max(steps - warmup, 1)))
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        decay = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
-        for kept, new in zip(self.average.parameters(), self.net.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
-        for kept, new in zip(self.average.buffers(), self.net.buffers(), strict=True):
-            kept.copy_(new)
-
-    def save(self) -> None:
-        """checkpoint.pt (to resume), weights.safetensors (the averaged network), samples.png."""
+    def _save(self, log: LossLog | None) -> None:
+        if log is None or self._watch.suspicious:  # what is there was saved while all was well
+            return
+        log.flush()
         part = self.folder / "checkpoint.part"
-        torch.save(self._state(), part)
-        part.replace(self.folder / "checkpoint.pt")
-        save_checkpoint(self.average, self.folder / "weights.safetensors", {"steps": str(self.step)})
-        batch = self.bank.batch(np.random.default_rng(0), 6, 1, 256)
-        self.bank.made -= 1  # looking must not change what follows: that scene is made again
-        with torch.no_grad():
-            rows = [batch.x, render(self.average, batch), batch.y]
-        sheet = torch.cat([torch.cat(list(row), dim=2) for row in rows], dim=1)
-        picture = ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        cv2.imwrite(str(self.folder / "samples.png"), np.ascontiguousarray(picture[:, :, ::-1]))
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "net": self.net.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "rng": self.rng.bit_generator.state,
-            "made": self.bank.made,
-            "step": self.step,
-        }
+        state = {"learner": self.learner.state(), "watch": self._watch.state(), "step": self.step}
+        torch.save(state, part)
+        part.replace(self.checkpoint)
+        self.learner.write(self.folder, {"steps": str(self.step), "seed": str(self.settings.seed)})
+        sheet = self.learner.sheet()
+        log.show(self.step, sheet)
+        picture = self.folder / "samples.part.png"
+        cv2.imwrite(str(picture), np.ascontiguousarray(sheet[:, :, ::-1]))
+        picture.replace(self.folder / "samples.png")
 
     def resume(self) -> bool:
-        """Go on from checkpoint.pt where there is one; the losses that follow are those of an uninterrupted run."""
-        path = self.folder / "checkpoint.pt"
-        if not path.exists():
+        """Go on from checkpoint.pt where there is one; the losses that follow are those of an uninterrupted run.
+
+        Raises:
+            UserError: the checkpoint is damaged, or of another configuration.
+        """
+        if not self.checkpoint.exists():
             return False
-        state = torch.load(path, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.rng.bit_generator.state = state["rng"]
-        self.bank.catch_up(state["made"])
+        try:
+            state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
+            self.learner.load_state(state["learner"])
+            self._watch.load_state(state["watch"])
+        except Exception as error:  # torch.load and load_state_dict raise nearly anything on what does not fit
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise UserError(
+                f"{self.checkpoint}: cannot be resumed ({reason})",
+                "resume with the configuration that it was made with, or choose another output folder",
+            ) from error
         self.step = state["step"]
         return True
 
 
-def render(net: StyleGANEX, batch: Batch) -> Tensor:
-    """The network's pictures for a batch: w+ from each scene's style crop, the content from its crops, no noise."""
-    wplus = net.encode_style(batch.aligned)
-    content = net.encode_content(batch.x)
-    crops = batch.x.shape[0] // batch.aligned.shape[0]
-    return net.synthesize(Latent(wplus.repeat_interleave(crops, dim=0), content.feature, content.skips))
+@contextmanager
+def _interrupt() -> Iterator[Callable[[], bool]]:
+    """Within: the first SIGINT only sets what the yielded function tells; the second acts as ever."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(*_: object) -> None:
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def sheet_of(rows: list[torch.Tensor]) -> np.ndarray:
+    """Rows of pictures, each [n, 3, h, w] in [−1, 1] of one size → uint8 RGB; the rows need the same widths."""
+    sheet = torch.cat([torch.cat(list(row.float().cpu()), dim=2) for row in rows], dim=1)
+    return ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()

@@ -1,0 +1,226 @@
+"""Training of the whole network, or of its encoder alone, on pairs (StyleGANEX §4, spec §7)."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from models.checkpoint import save_checkpoint
+from models.config import ModelConfig
+from models.latent import Latent
+from models.styleganex import StyleGANEX
+from models.training.batches import Batch, Source
+from models.training.distributed import World
+from models.training.encoder_losses import EncoderLosses, LossSettings
+from models.training.loop import sheet_of
+from models.training.optimizers import follow, make_optimizer, set_rate
+from models.training.settings import OptimizerSettings, Settings
+from models.training.watch import require_finite
+
+FINE_LAYERS = 8
+"""First layer of w+ that a style code replaces (spec §5: w_8 …)."""
+CODE_GAIN = 0.7
+"""Factor of mapping(z) there (spec §5)."""
+
+
+class EncoderSettings(Settings):
+    """What is trained, and how it is averaged."""
+
+    train: tuple[Literal["encoder", "fusion", "generator"], ...] = ("encoder", "fusion", "generator")
+    """Parts that learn. As published: encoder and fusion, with the generator of a StyleGAN2 file in `init`."""
+    ema: float = Field(default=0.998, ge=0, lt=1)
+    """Decay of the averaged weights, which are what is saved."""
+    fix_norms_at: float = Field(default=0.3, ge=0)
+    """Share of the steps after which batch norms use their running statistics, as they will in use."""
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    """Arithmetic of the forward pass (torch.amp); weights and losses stay fp32."""
+
+
+class EncoderLearner:
+    """A network, its average, its optimiser and its data: a `Learner`."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        source: Source,
+        losses: LossSettings,
+        optimizer: OptimizerSettings,
+        settings: EncoderSettings,
+        *,
+        seed: int = 0,
+        init: StyleGANEX | None = None,
+        directions: int = 0,
+        world: World | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.world, self.device = world or World(), device or torch.device("cpu")
+        self.net, self.average = StyleGANEX(config), StyleGANEX(config)
+        for net in (self.net, self.average):
+            net.latent_avg = torch.zeros(config.num_styles, config.style_dim)
+        if init is not None:
+            self._start_from(init)
+        self.average.load_state_dict(self.net.state_dict())
+        self.average.requires_grad_(False).eval()
+        codes = 0.05 * torch.randn(directions, config.num_styles, config.style_dim)
+        self.directions = nn.Parameter(codes.to(self.device)) if directions else None
+        self.average.editing_w = codes.clone() if directions else None
+        self.net.to(self.device)
+        self.average.to(self.device)
+        for part in ("encoder", "fusion", "generator"):
+            self.net.get_submodule(part).requires_grad_(part in settings.train)
+        self.parameters = [p for p in self.net.parameters() if p.requires_grad]
+        self.parameters += [self.directions] if self.directions is not None else []
+        self.optimizer = make_optimizer(self.parameters, optimizer)
+        self.losses = EncoderLosses(losses, config, self.device, self.world)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.source, self._rates, self._settings = source, optimizer, settings
+
+    def _start_from(self, init: StyleGANEX) -> None:
+        """Take every tensor of `init` that this network has in the same shape."""
+        mine, theirs = self.net.state_dict(), init.state_dict()
+        fitting = {key: value for key, value in theirs.items() if key in mine and value.shape == mine[key].shape}
+        self.net.load_state_dict(fitting, strict=False)
+
+    def step(self, index: int, steps: int) -> dict[str, float]:
+        """See `Learner.step`."""
+        rate, share = self._rates.rate(index, steps), index / steps
+        set_rate(self.optimizer, rate)
+        self._set_mode(share)
+        self.optimizer.zero_grad(set_to_none=True)
+        count, total, numbers = self._rates.accumulate, 0.0, {}
+        for micro in range(count):
+            batch = self.source.batch(index * count + micro).to(self.device)
+            with self._autocast():
+                output, wplus = render(self.net, batch, self.directions)
+            offset = wplus - self.net.latent_avg if self.net.latent_avg is not None else wplus
+            loss, parts = self.losses(output.float(), offset.float(), batch, share, self._redraw)
+            require_finite(self.world.mean(loss.item()), "the loss")
+            self.scaler.scale(loss / count).backward()
+            total += loss.item() / count
+            numbers = {name: numbers.get(name, 0.0) + value.item() / count for name, value in parts.items()}
+        self._descend()
+        numbers |= self.losses.train_discriminator(index)
+        return {"loss": total, **numbers, "learning_rate": rate} | self._follow(index + 1)
+
+    def _set_mode(self, share: float) -> None:
+        self.net.train()
+        for part in ("encoder", "fusion", "generator"):
+            if part not in self._settings.train:
+                self.net.get_submodule(part).eval()
+        if share >= self._settings.fix_norms_at:
+            for module in self.net.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
+
+    def _redraw(self, batch: Batch) -> Tensor:
+        """The network's picture of a changed batch, for the temporal loss."""
+        with self._autocast():
+            return render(self.net, batch, self.directions)[0].float()
+
+    def _autocast(self) -> Any:
+        if self._settings.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16 if self._settings.precision == "bf16" else torch.float16)
+
+    def _descend(self) -> None:
+        scaled = isinstance(self.optimizer, torch.optim.Optimizer) and self.scaler.is_enabled()
+        if scaled:
+            self.scaler.unscale_(self.optimizer)  # pyright: ignore[reportArgumentType]
+        self.world.average_gradients(self.parameters)
+        if self._rates.clip:
+            norm = nn.utils.clip_grad_norm_(self.parameters, self._rates.clip)
+            if not scaled:  # the scaler itself skips a step that overflowed
+                require_finite(norm.item(), "the gradient's norm")
+        if scaled:
+            self.scaler.step(self.optimizer)  # pyright: ignore[reportArgumentType]
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+
+    @torch.no_grad()
+    def _follow(self, done: int) -> dict[str, float]:
+        self.world.average_buffers(self.net)
+        decay = min(self._settings.ema, (1 + done) / (10 + done))
+        editing, self.average.editing_w = self.average.editing_w, None
+        follow(self.average, self.net, decay)
+        if editing is not None and self.directions is not None:
+            self.average.editing_w = editing.lerp_(self.directions, 1 - decay)
+        return {}
+
+    @torch.no_grad()
+    def sheet(self) -> np.ndarray:
+        """Input (where it is a picture), output, target."""
+        batch = self.source.preview().to(self.device)
+        output, _ = render(self.average, batch, self.average.editing_w)
+        if batch.x.shape[1] == 3:
+            x = batch.x
+        elif batch.x.shape[1] == 1:
+            x = (2 * batch.x - 1).expand(-1, 3, -1, -1)
+        else:
+            x = (batch.x.argmax(1, keepdim=True) / 9 - 1).expand(-1, 3, -1, -1)
+        side = output.shape[2:]
+        return sheet_of([F.interpolate(x, side, mode="nearest"), output, batch.y])
+
+    def write(self, folder: Path, metadata: dict[str, str]) -> None:
+        """weights.safetensors: the averaged network."""
+        save_checkpoint(self.average, folder / "weights.safetensors", metadata)
+
+    def state(self) -> dict[str, Any]:
+        """See `Learner.state`."""
+        return {
+            "net": self.net.state_dict(),
+            "average": self.average.state_dict(),
+            "directions": self.directions,
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "losses": self.losses.state(),
+            "source": self.source.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """See `Learner.load_state`."""
+        self.net.load_state_dict(state["net"])
+        self.average.load_state_dict(state["average"])
+        if self.directions is not None:
+            with torch.no_grad():
+                self.directions.copy_(state["directions"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.losses.load_state(state["losses"])
+        self.source.load_state(state["source"])
+
+    def close(self) -> None:
+        """See `Learner.close`."""
+        self.source.close()
+
+
+def render(net: StyleGANEX, batch: Batch, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The network's pictures for a batch, and the w+ they were drawn from, edits not included. No noise.
+
+    w+ comes from each scene's style crop where there is one, the content from its crops.
+    """
+    if batch.aligned is None:
+        latent = net.invert(batch.x)
+    else:
+        content = net.encode_content(batch.x)
+        wplus = net.encode_style(batch.aligned)
+        crops = batch.x.shape[0] // batch.aligned.shape[0]
+        latent = Latent(wplus.repeat_interleave(crops, dim=0), content.feature, content.skips, content.feature_rgb)
+    wplus = latent.wplus
+    if batch.code is not None:
+        fine = CODE_GAIN * net.mapping(batch.code)[:, None].expand(-1, wplus.shape[1] - FINE_LAYERS, -1)
+        wplus = torch.cat([wplus[:, :FINE_LAYERS], fine], dim=1)
+    edit = None
+    if batch.direction is not None and batch.strength is not None:
+        if directions is None:
+            raise ValueError("render: edit pairs need directions")
+        edit = batch.strength[:, None, None] * directions[batch.direction]
+    return net.synthesize(latent._replace(wplus=wplus), edit), wplus

@@ -1,0 +1,204 @@
+"""Training pairs out of samples: which array is the input, which the target, and under which view both are seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from models.config import ALIGNED_SIZE, ModelConfig
+from models.errors import UserError
+from models.training.batches import Batch, as_tensor, mask_tensor, sketch_tensor
+from models.training.degrade import apply_table, camera_noise, colour_change, degrade_image
+from models.training.palette import palette_code
+from models.training.samples import Samples
+from models.training.settings import Settings
+from models.training.views import Face, ViewSettings, aligned_view, draw_view, sampling_grid, take
+
+
+class PairSettings(Settings):
+    """What a pair is made of."""
+
+    input: Literal["image", "sketch", "parsing"] = "image"
+    """Array that the network sees; sketch and parsing need a model of 1 and 19 input channels."""
+    target: str = "image"
+    """Array that it should draw: toon3d, ink, image, …"""
+    edits: tuple[str, ...] = ()
+    """Attributes NAME whose arrays `edit_NAME` are the targets; one direction is learned for each, in this order."""
+    unchanged: float = Field(default=0.3, ge=0, le=1)
+    """Share of edit pairs of strength 0: the target is the input itself."""
+    degrade: tuple[float, float] | None = None
+    """Super-resolution: smallest and largest factor by which the input was reduced and enlarged again."""
+    colour: float = Field(default=0.0, ge=0)
+    """Strength of the random camera response (gamma, contrast, white balance) of an image input; 1 is strong."""
+    colour_target: bool = True
+    """The target goes through the same response. False: it must not follow (line art)."""
+    noise: bool = False
+    """Blur, sensor noise and compression on an image input."""
+    palette: bool = False
+    """Sketch and mask models: z tells the target's colours, so that random z give plausible ones."""
+    scenes: int = Field(default=2, ge=1)
+    """Scenes, hence style crops, in a batch of one process."""
+    crops: int = Field(default=2, ge=1)
+    """Crops of each scene."""
+    held_out: int = Field(default=0, ge=0)
+    """The last so many samples are never trained on; the sheets of samples show them."""
+    workers: int = Field(default=0, ge=0)
+    """Threads that prepare the next batches; 0: none. The batches are the same."""
+    view: ViewSettings = ViewSettings()
+
+
+class Pair(NamedTuple):
+    """One scene: source arrays of any resolution that show the same."""
+
+    x: np.ndarray
+    y: np.ndarray
+    face: Face
+    direction: int
+    strength: float
+    parsing: np.ndarray | None
+
+
+class PairSource:
+    """Batches of pairs; batch n depends on the seed and n alone, however many processes share it.
+
+    Args:
+        samples: the scenes.
+        model: decides the output scale and the width of z.
+        rank, world: this process and how many there are; each takes its own part of every batch.
+    """
+
+    def __init__(
+        self, samples: Samples, settings: PairSettings, model: ModelConfig, seed: int, rank: int = 0, world: int = 1
+    ) -> None:
+        channels = {"image": 3, "sketch": 1, "parsing": 19}[settings.input]
+        if model.input_channels != channels:
+            raise UserError(
+                f"data.input: {settings.input} has {channels} channels, the model takes {model.input_channels}",
+                f"set model.input_channels: {channels}",
+            )
+        if settings.held_out >= len(samples):
+            raise UserError(f"data.held_out: {settings.held_out} of {len(samples)} samples", "leave some to train on")
+        self._samples, self._settings, self._model = samples, settings, model
+        self._seed, self._rank, self._world = seed, rank, world
+        self._trained = len(samples) - settings.held_out
+        self._pool = ThreadPoolExecutor(settings.workers) if settings.workers else None
+        self._ahead: dict[int, Future[Batch]] = {}
+
+    def batch(self, step: int) -> Batch:
+        """See `Source.batch`."""
+        if self._pool is None:
+            return self._make(step)
+        for number in range(step, step + self._settings.workers + 1):
+            if number not in self._ahead:
+                self._ahead[number] = self._pool.submit(self._make, number)
+        return self._ahead.pop(step).result()
+
+    def preview(self) -> Batch:
+        """See `Source.preview`: face scale, upright, without noise."""
+        settings = self._settings
+        view = ViewSettings(crop_px=(256, 256), eye_distance_px=(60, 68), rotation_deg=0, reach=0, mirror=0)
+        plain = settings.model_copy(update={"view": view, "crops": 1, "colour": 0.0, "noise": False})
+        first = self._trained if settings.held_out else 0
+        indices = range(first, min(first + 6, len(self._samples)))
+        return self._assemble([(i, np.random.default_rng([7, i])) for i in indices], plain, 256)
+
+    def state(self) -> dict[str, Any]:
+        """See `Source.state`: nothing, for it has none."""
+        return {}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """See `Source.load_state`."""
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+            self._ahead.clear()
+
+    def _make(self, step: int) -> Batch:
+        settings, total = self._settings, self._settings.scenes * self._world
+        low, high = settings.view.crop_px
+        px = 8 * int(np.random.default_rng([self._seed, 1, step]).integers(low // 8, high // 8 + 1))
+        drawn = []
+        for slot in range(self._rank * settings.scenes, (self._rank + 1) * settings.scenes):
+            epoch, place = divmod(step * total + slot, self._trained)
+            order = np.random.default_rng([self._seed, 2, epoch]).permutation(self._trained)
+            drawn.append((int(order[place]), np.random.default_rng([self._seed, 3, step, slot])))
+        return self._assemble(drawn, settings, px)
+
+    def _assemble(self, drawn: Sequence[tuple[int, np.random.Generator]], settings: PairSettings, px: int) -> Batch:
+        scale = self._model.resolution / 256
+        xs, ys, styles, faces, edits, codes = [], [], [], [], [], []
+        for index, rng in drawn:
+            pair = self._pair(index, rng, settings)
+            aspect = pair.x.shape[1] / pair.x.shape[0]
+            x, y = self._photograph(pair, rng, settings)
+            style = aligned_view(pair.face, aspect)
+            styles.append(take(x, style, ALIGNED_SIZE, "nearest" if settings.input == "parsing" else "linear"))
+            for _ in range(settings.crops):
+                view = draw_view(rng, pair.face, aspect, px, settings.view)
+                crop = take(x, view, px, "nearest" if settings.input == "parsing" else "cubic")
+                xs.append(camera_noise(crop, rng) if settings.noise else crop)
+                ys.append(take(y, view, px, scale=scale))
+                faces.append(sampling_grid(view, style, px, ALIGNED_SIZE))
+                edits.append((pair.direction, pair.strength))
+            if settings.palette:
+                codes += [palette_code(pair.y, pair.parsing, self._model.style_dim, rng)] * settings.crops
+        encode = {"image": as_tensor, "sketch": sketch_tensor, "parsing": mask_tensor}[settings.input]
+        batch = Batch(encode(xs), as_tensor(ys), as_tensor(styles) if settings.input == "image" else None)
+        if settings.edits:
+            directions, strengths = zip(*edits, strict=True)
+            batch = batch._replace(direction=torch.tensor(directions), strength=torch.tensor(strengths).float())
+        code = torch.from_numpy(np.stack(codes)) if codes else None
+        return batch._replace(face=torch.from_numpy(np.stack(faces)), code=code)
+
+    def _pair(self, index: int, rng: np.random.Generator, settings: PairSettings) -> Pair:
+        names = [settings.input, settings.target, "landmarks"]
+        which = int(rng.integers(len(settings.edits))) if settings.edits else 0
+        edit = f"edit_{settings.edits[which]}" if settings.edits else ""
+        names += [edit, f"{edit}_strength"] if edit else []
+        names += ["parsing"] if settings.palette else []
+        arrays = self._samples.load(index, names)
+        for name in (settings.input, edit or settings.target):
+            if name not in arrays:
+                raise UserError(f"training sample {index}: no array {name!r}", "make the set with it")
+        x, y, strength = arrays[settings.input], arrays.get(settings.target), 0.0
+        if edit:
+            x, y, strength = self._edit(arrays, edit, rng, settings)
+        assert y is not None
+        height, width = x.shape[:2]
+        marks = arrays.get("landmarks")
+        face = Face.of_aligned() if marks is None else Face.from_landmarks(marks, height, width)
+        return Pair(x, y, face, which, strength, arrays.get("parsing"))
+
+    @staticmethod
+    def _edit(
+        arrays: dict[str, np.ndarray], edit: str, rng: np.random.Generator, settings: PairSettings
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Any two states of the scene, and the way between them along the attribute."""
+        variants = arrays[edit]
+        variants = variants if variants.ndim == 4 else variants[None]
+        steps = np.atleast_1d(arrays.get(f"{edit}_strength", np.ones(len(variants))))
+        states = [(arrays[settings.input], 0.0), *zip(variants, steps.tolist(), strict=True)]
+        first = int(rng.integers(len(states)))
+        other = (first + int(rng.integers(1, len(states)))) % len(states)
+        second = first if rng.random() < settings.unchanged else other
+        return states[first][0], states[second][0], states[second][1] - states[first][1]
+
+    @staticmethod
+    def _photograph(pair: Pair, rng: np.random.Generator, settings: PairSettings) -> tuple[np.ndarray, np.ndarray]:
+        x, y = pair.x, pair.y
+        if settings.input == "image" and settings.colour:
+            table = colour_change(rng, settings.colour)
+            x, y = apply_table(x, table), apply_table(y, table) if settings.colour_target else y
+        if settings.degrade is not None:
+            # Factors are of the picture at face scale; a source may be larger or smaller than that.
+            apart = np.linalg.norm((pair.face.eyes[1] - pair.face.eyes[0]) * (x.shape[1], x.shape[0]))
+            low, high = np.log(settings.degrade)
+            x = degrade_image(x, max(1.0, float(np.exp(rng.uniform(low, high)) * apart / 64)))
+        return x, y

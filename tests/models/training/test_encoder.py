@@ -1,0 +1,140 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.checkpoint import load_checkpoint
+from models.config import SIZES
+from models.latent import Latent
+from models.training.encoder import EncoderLearner, EncoderSettings, render
+from models.training.encoder_losses import LossSettings
+from models.training.log import read_losses
+from models.training.loop import Run
+from models.training.pairs import PairSettings, PairSource
+from models.training.samples import SampleFolder
+from models.training.settings import OptimizerSettings, RunSettings
+from models.training.views import ViewSettings
+from tests.models.training.drawn_heads import make_samples
+
+SUBSTITUTES = LossSettings(l2=0, perceptual="gradients", perceptual_weight=1, identity=0, w_norm=0)
+RATES = OptimizerSettings(learning_rate=1e-2, warmup=2)
+RUN = RunSettings(steps=6, save_every=3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_samples(tmp_path_factory.mktemp("samples"), 4, 96)
+
+
+def learner(
+    folder, *, losses=SUBSTITUTES, rates=RATES, settings=None, channels=3, attention=0, **pairs
+) -> EncoderLearner:
+    model = replace(SIZES["tiny"], input_channels=channels, attention=attention)
+    chosen = PairSettings(scenes=1, crops=2, view=ViewSettings(crop_px=(64, 64)), **pairs)
+    source = PairSource(SampleFolder(folder), chosen, model, 0)
+    edits = len(chosen.edits)
+    return EncoderLearner(model, source, losses, rates, settings or EncoderSettings(ema=0.9), directions=edits)
+
+
+def train(made: EncoderLearner, folder: Path, until: int | None = None) -> list[tuple[int, float]]:
+    run = Run(made, RUN, folder)
+    run.resume()
+    run.run(until=until)
+    return read_losses(folder / "losses.csv")
+
+
+KINDS = {
+    "toon": {"target": "toon3d", "noise": True},
+    "edit": {"edits": ("hair",), "attention": 1},
+    "sketch": {"input": "sketch", "channels": 1, "palette": True},
+    "mask": {"input": "parsing", "channels": 19},
+    "sr": {"degrade": (4, 8)},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_pair_trains_to_a_file_that_loads(folder, tmp_path, kind):
+    Run(learner(folder, **KINDS[kind]), RunSettings(steps=2, save_every=2), tmp_path).run()
+    net = load_checkpoint(tmp_path / "weights.safetensors")
+    assert net.metadata["steps"] == "2"
+    if kind == "edit":
+        assert net.editing_w is not None
+        assert net.editing_w.shape == (1, net.config.num_styles, net.config.style_dim)
+    assert (tmp_path / "samples.png").stat().st_size > 500
+
+
+@pytest.mark.parametrize("kind", ["edit", "ranger"])
+def test_resumed_run_repeats_the_losses(folder, tmp_path, kind):
+    pairs = KINDS["edit"]
+    rates = RATES.model_copy(update={"name": "ranger", "accumulate": 2}) if kind == "ranger" else RATES
+    whole = train(learner(folder, rates=rates, **pairs), tmp_path / "whole")
+    train(learner(folder, rates=rates, **pairs), tmp_path / "cut", until=4)
+    assert train(learner(folder, rates=rates, **pairs), tmp_path / "cut") == whole
+    files = [(tmp_path / name / "weights.safetensors") for name in ("whole", "cut")]
+    states = [load_checkpoint(file).state_dict() for file in files]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_loss_on_one_scene_falls_to_less_than_half(folder, tmp_path):
+    made = learner(folder, rates=RATES.model_copy(update={"decay": "none"}))
+    batch = made.source.batch(0)
+    made.source.batch = lambda step: batch  # type: ignore[method-assign]
+    losses = [made.step(index, 30)["loss"] for index in range(30)]
+    assert sum(losses[-4:]) / 4 < 0.5 * losses[0]
+
+
+def test_only_the_named_parts_learn(folder):
+    made = learner(folder, settings=EncoderSettings(train=("encoder", "fusion")))
+    before = {key: value.clone() for key, value in made.net.state_dict().items()}
+    made.step(0, 10)
+    changed = {key.split(".")[0] for key, value in made.net.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed == {"encoder", "fusion"}
+
+
+def test_accumulated_gradients_are_those_of_the_larger_batch(folder):
+    """With norms on running statistics, two halves make the same step as the whole."""
+    fixed = EncoderSettings(fix_norms_at=0)
+    l2 = LossSettings(l2=1, perceptual_weight=0, identity=0, w_norm=0.01)
+    rates = RATES.model_copy(update={"clip": 0})
+    whole, parts = (
+        learner(folder, losses=l2, settings=fixed, rates=rates.model_copy(update={"accumulate": count}))
+        for count in (1, 2)
+    )
+    halves = [parts.source.batch(number) for number in range(2)]
+    whole.source.batch = lambda step: type(halves[0])(  # type: ignore[method-assign]
+        *(None if a is None or b is None else torch.cat([a, b]) for a, b in zip(*halves, strict=True))
+    )
+    assert parts.step(0, 10)["loss"] == pytest.approx(whole.step(0, 10)["loss"], rel=1e-5)
+    grads = [[p.grad for p in made.parameters if p.grad is not None] for made in (whole, parts)]
+    for a, b in zip(*grads, strict=True):
+        assert torch.allclose(a, b, atol=1e-5 * a.abs().max().item() + 1e-7)
+
+
+def test_strength_scales_the_edit_and_zero_still_attends(folder):
+    made = learner(folder, **KINDS["edit"])
+    batch = made.source.batch(0)
+    zero, one = (batch._replace(strength=torch.full((2,), value)) for value in (0.0, 1.0))
+    with torch.no_grad():
+        drawn = [render(made.average, changed, made.directions)[0] for changed in (zero, one)]
+        assert not torch.equal(*drawn)
+        plain = made.average.encode_content(batch.x)
+        wplus = made.average.encode_style(batch.aligned)  # type: ignore[arg-type]
+        edit = torch.zeros(1, made.net.config.num_styles, made.net.config.style_dim)
+        latent = Latent(wplus.repeat_interleave(2, 0), plain.feature, plain.skips)
+        assert torch.allclose(made.average.synthesize(latent, edit), drawn[0], atol=1e-5)
+
+
+def test_adversarial_and_temporal_terms_take_part(folder, tmp_path):
+    losses = LossSettings(
+        l2=1, perceptual_weight=0, identity=0, adversarial=0.1, temporal=30,
+        adversary={"resolution": 32, "channels": 8, "ada": {"start": 0.5}},  # type: ignore[arg-type]
+    )  # fmt: skip
+    numbers = [learner(folder, losses=losses).step(index, 12) for index in (0, 3, 8)]
+    assert "r1" in numbers[0]
+    assert all("adversarial" in row and "discriminator" in row for row in numbers)
+    assert "temporal" not in numbers[1]
+    assert numbers[2]["temporal"] > 0
+    whole = train(learner(folder, losses=losses), tmp_path / "whole")
+    train(learner(folder, losses=losses), tmp_path / "cut", until=4)
+    assert train(learner(folder, losses=losses), tmp_path / "cut") == whole

@@ -1,0 +1,114 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import SIZES
+from models.errors import UserError
+from models.training.batches import Batch
+from models.training.pairs import PairSettings, PairSource
+from models.training.samples import SampleFolder
+from models.training.views import ViewSettings
+from tests.models.training.drawn_heads import make_samples
+
+TINY = SIZES["tiny"]
+VIEW = ViewSettings(crop_px=(64, 64))
+WHOLE = ViewSettings(crop_px=(64, 64), eye_distance_px=(16, 17), reach=0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_samples(tmp_path_factory.mktemp("samples"), 5, 96)
+
+
+def source(folder, rank=0, world=1, channels=3, **settings) -> PairSource:
+    chosen = PairSettings(**({"view": VIEW} | settings))
+    return PairSource(SampleFolder(folder), chosen, replace(TINY, input_channels=channels), 0, rank, world)
+
+
+def equal(a: Batch, b: Batch) -> bool:
+    return all((p is None and q is None) or torch.equal(p, q) for p, q in zip(a, b, strict=True))  # pyright: ignore
+
+
+def test_batches_depend_on_their_number_alone(folder):
+    settings = {"target": "toon3d", "noise": True, "colour": 1.0}
+    first, again = source(folder, **settings), source(folder, **settings)
+    wanted = [first.batch(step) for step in range(3)]
+    assert equal(again.batch(2), wanted[2])
+    assert not equal(wanted[1], wanted[2])
+    threaded = source(folder, **settings, workers=2)
+    assert all(equal(threaded.batch(step), wanted[step]) for step in range(3))
+    threaded.close()
+
+
+def test_processes_share_a_batch(folder):
+    whole = source(folder, scenes=2).batch(3)
+    parts = [source(folder, rank, 2, scenes=1).batch(3) for rank in (0, 1)]
+    assert torch.equal(torch.cat([part.x for part in parts]), whole.x)
+
+
+def test_every_sample_comes_once_per_epoch_and_held_out_ones_never(folder):
+    pairs = source(folder, scenes=2, crops=1, held_out=1, view=ViewSettings(crop_px=(64, 64), mirror=0, reach=0))
+    flat = [tuple(style[:, 128, 128].tolist()) for step in range(2) for style in pairs.batch(step).aligned]  # pyright: ignore
+    assert len(set(flat)) == 4
+    assert tuple(pairs.preview().aligned[0, :, 128, 128].tolist()) not in flat  # pyright: ignore
+
+
+def test_variable_resolution_is_one_size_per_batch(folder):
+    pairs = source(folder, view=ViewSettings(crop_px=(48, 96)))
+    sizes = {tuple(pairs.batch(step).x.shape[2:]) for step in range(8)}
+    assert len(sizes) > 2
+    assert all(h == w and h % 8 == 0 and 48 <= h <= 96 for h, w in sizes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "channels"),
+    [({"input": "sketch"}, 1), ({"input": "parsing"}, 19), ({"target": "ink"}, 3), ({"degrade": (4, 8)}, 3)],
+)
+def test_inputs_and_targets(folder, settings, channels):
+    batch = source(folder, channels=channels, **settings).batch(0)
+    assert batch.x.shape == (4, channels, 64, 64)
+    assert batch.y.shape == (4, 3, 64, 64)
+    assert (batch.aligned is None) == (channels != 3)
+    if channels == 19:
+        assert set(batch.x.sum(dim=1).unique().tolist()) == {1.0}
+    if "degrade" in settings:
+        assert (batch.x.diff(dim=3).abs().mean() < 0.8 * batch.y.diff(dim=3).abs().mean()).item()
+
+
+def test_edit_pairs_lie_between_any_two_states(folder):
+    pairs = source(folder, edits=("hair",), crops=1, scenes=1, view=WHOLE)
+    batches = [pairs.batch(step) for step in range(24)]
+    strengths = {batch.strength.item() for batch in batches}  # pyright: ignore
+    assert strengths == {-2.0, -1.0, 0.0, 1.0, 2.0}
+    for batch in batches:
+        same = torch.equal(batch.x, batch.y)
+        assert not same or batch.strength.item() == 0  # pyright: ignore
+    assert any(torch.equal(batch.x, batch.y) for batch in batches)
+
+
+def test_palette_code_tells_the_hair(folder):
+    code = source(folder, channels=1, input="sketch", palette=True).batch(0).code
+    assert code is not None
+    assert code.shape == (4, TINY.style_dim)
+    assert torch.equal(code[0], code[1])  # two crops of one scene
+    assert code[:, :12].abs().max() <= 2.5
+
+
+def test_mistakes_are_named(folder, tmp_path):
+    with pytest.raises(UserError, match="no such folder"):
+        SampleFolder(tmp_path / "none")
+    with pytest.raises(UserError, match=r"no \.npz"):
+        SampleFolder(tmp_path)
+    with pytest.raises(UserError, match="19 channels"):
+        source(folder, input="parsing")
+    with pytest.raises(UserError, match="'watercolour'"):
+        source(folder, target="watercolour").batch(0)
+    with pytest.raises(UserError, match="held_out"):
+        source(folder, held_out=5)
+    (tmp_path / "broken.npz").write_bytes(b"PK nonsense")
+    with pytest.raises(UserError, match="cannot be read"):
+        SampleFolder(tmp_path).load(0, ["image"])
+    np.savez(tmp_path / "broken.npz", image=np.zeros((8, 8, 3), np.uint8))
+    assert list(SampleFolder(tmp_path).load(0, ["image", "absent"])) == ["image"]
