@@ -11,10 +11,20 @@ import torch
 from torch import Tensor
 
 from models.errors import ModelError
-from models.inversion_loss import DESCENT, NOISE_WEIGHT, PEAK_RATE, descent, jitter_scale, psnr, rise
+from models.inversion_loss import (
+    DESCENT,
+    NOISE_WEIGHT,
+    PEAK_RATE,
+    descent,
+    inversion_loss,
+    jitter_scale,
+    psnr,
+    rise,
+)
 from models.latent import Latent
 from models.latent_batch import map_tensors, row, select
 from models.noise_maps import initial_noise, noise_shapes, normalize_noise_
+from models.perceptual import Distance
 from models.styleganex import StyleGANEX
 
 
@@ -100,6 +110,7 @@ class FrameOptimizer:
             spatial["feature_rgb"] = _leaf(begin.feature_rgb)
         self.latent = begin._replace(wplus=wplus, **spatial)
         self.noise = [_leaf(maps) for maps in self._first_noise(net, begin, warm)] if schedule.noise else None
+        self._begin = begin, None if self.noise is None else [maps.detach().clone() for maps in self.noise]
         groups = [[wplus], [*spatial.values(), *(self.noise or ())]]
         self.parameters = [parameter for group in groups for parameter in group]
         self._optimizers = [torch.optim.Adam(group, lr=schedule.rate) for group in groups if group]
@@ -142,13 +153,16 @@ class FrameOptimizer:
             self._position = last_part if self._position < last_part else self.schedule.steps
             self._best_at = len(self.losses)
 
-    def result(self, net: StyleGANEX) -> Optimized:
-        """Where it stands, without jitter."""
-        latent = map_tensors(self.latent, lambda tensor: tensor.detach())
-        noise = None if self.noise is None else tuple(maps.detach() for maps in self.noise)
+    def result(self, net: StyleGANEX, distance: Distance) -> Optimized:
+        """The end, without jitter; the beginning, should the loss be lower there (too short a schedule)."""
+        end = map_tensors(self.latent, lambda tensor: tensor.detach())
+        choices = [(end, None if self.noise is None else [maps.detach() for maps in self.noise]), self._begin]
         with torch.no_grad():
-            quality = psnr(net.synthesize(latent, noise=noise), self.target)
-        return Optimized(latent, noise, self.start, (tuple(self.losses),), (quality.item(),))
+            weight = self.schedule.noise_weight
+            losses = [inversion_loss(net, *choice, self.target, distance, weight).item() for choice in choices]
+            latent, noise = choices[losses[1] < losses[0]]
+            quality = psnr(net.synthesize(latent, noise=noise), self.target).item()
+        return Optimized(latent, None if noise is None else tuple(noise), self.start, (tuple(self.losses),), (quality,))
 
     def _first_noise(self, net: StyleGANEX, begin: Latent, warm: Optimized | None) -> Sequence[Tensor]:
         size = (256, 256)

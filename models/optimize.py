@@ -72,7 +72,7 @@ def optimize(
                 if progress is not None:
                     done = sum(len(lane.losses) for lane in lanes)
                     progress(done, done + sum(lane.left for lane in lanes), loss)
-    results = [lane.result(net) for lane in lanes]
+    results = [lane.result(net, distance) for lane in lanes]
     latents, starts = join([r.latent for r in results]), join([r.start for r in results])
     noise = (
         None if not schedule.noise else tuple(cat(maps) for maps in zip(*(r.noise or () for r in results), strict=True))
