@@ -23,7 +23,8 @@ class Check(Section):
     outlier: Limit = None
     """Robust deviations (1.4826 · median absolute deviation) above the shot's median that make a frame stand out."""
     rise: float = Field(default=0.0, ge=0)
-    """Least rise above the shot's usual value, in the metric's unit, that counts as standing out."""
+    """Least rise, in the unit of single values, that counts: of a frame above what is usual in its shot, and, for
+    ratios, of the shot's root mean square above the input's."""
 
 
 class StaticCheck(Section):
@@ -91,11 +92,11 @@ class FlickerConfig(Section):
     static: StaticCheck = StaticCheck()
     frozen: FrozenCheck = FrozenCheck()
     timing: TimingCheck = TimingCheck()
-    frame_difference_ratio: Check = Check(mean=1.8)
+    frame_difference_ratio: Check = Check(mean=1.8, rise=0.5)
     """mean|Δy| / mean|Δx|."""
     frame_difference_error: Check = Check(outlier=8, rise=3)
     """mean|Δy − Δx|, in levels."""
-    warping_error: Check = Check(mean=2.5, outlier=8, rise=3)
+    warping_error: Check = Check(mean=2.5, outlier=8, rise=2)
     """Ratio of Lai's warping errors, output over input; single frames by its root, in levels."""
     high_frequency_energy: Check = Check(mean=2.5, outlier=8, rise=5)
     """Ratio of the energies of second temporal differences, output over input; single frames by its root, in levels."""
@@ -103,7 +104,7 @@ class FlickerConfig(Section):
     """Shift of a whole region that the input's motion does not explain, in pixels of the input."""
     color_offset: Check = Check(mean=0.8, frame=2)
     """Change of a whole region's colour that the input's motion does not explain: its worst channel, in levels."""
-    landmark_jitter: Check = Check(mean=3, outlier=10, rise=0.03)
+    landmark_jitter: Check = Check(mean=3, outlier=10, rise=0.02)
     """Second differences of the landmarks over the eye distance: ratio output over input; single frames as they are."""
     identity: IdentityCheck = IdentityCheck()
     temporal_lpips: LpipsCheck = LpipsCheck()

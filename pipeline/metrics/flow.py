@@ -19,6 +19,8 @@ Gray = NDArray[np.float32]
 LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 FLAT = (0.5 / 255) ** 2
 """Mean square of a gradient per pixel below which a picture has too little texture to tell a shift."""
+STEEPEST = 1.5
+"""Slope of a style's tone curve."""
 FEWEST_PIXELS = 64
 """Visible pixels below which nothing is said of a region."""
 
@@ -39,10 +41,10 @@ class Residual:
 
     error: float
     """Mean squared difference of R'G'B' in [0, 1]: the warping error E_t."""
-    shift: float
-    """Pixels by which the region as a whole stands off, beside its motion."""
-    offset: float
-    """Change of the region's colour as a whole: the largest of the three channels, of 1."""
+    shift: NDArray[np.float64]
+    """[2] (x, y): pixels by which the region as a whole stands off, beside its motion."""
+    offset: NDArray[np.float64]
+    """[3]: change of the region's colour as a whole, per channel, of 1."""
 
 
 class FlowEstimator:
@@ -119,8 +121,18 @@ def residual(earlier: Picture, later: Picture, motion: Motion, region: Mask) -> 
             product = cv2.multiply(gradients[i], gradients[j])
             normal[i, j] = cv2.mean(product, mask=seen)[0] - means[i] * means[j] + FLAT * (i == j)
     shift = np.linalg.solve(normal, target)
-    offset = np.abs(tint - level + (level - shift @ np.array(means)))
-    return Residual(error, float(np.hypot(*shift)), float(offset.max()))
+    return Residual(error, shift, tint - shift @ np.array(means))
+
+
+def excess(source: Residual, result: Residual) -> tuple[float, float]:
+    """(shift in pixels, colour offset of 1) that the output has and the input has not.
+
+    Where the flow errs, or a light flickers, both have it. A style may steepen contrasts, so colour counts only beyond
+    `STEEPEST` times the input's own change; shifts are subtracted as vectors.
+    """
+    shift = float(np.hypot(*(result.shift - source.shift)))
+    offset = np.abs(result.offset) - STEEPEST * np.abs(source.offset)
+    return shift, max(float(offset.max()), 0.0)
 
 
 def _codes(picture: Picture) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.faces import FaceDetector
 from pipeline.metrics.config import FlickerConfig
-from pipeline.metrics.flow import FlowEstimator, residual
+from pipeline.metrics.flow import FlowEstimator, excess, residual
 from pipeline.metrics.landmarks import FacePair, Faces, jitter
 from pipeline.metrics.matte import Matte
 from pipeline.metrics.pairs import Pair, Picture, resized
@@ -163,8 +163,9 @@ class Meter:
             result = residual(a.small[1], b.small[1], motion, region)
             if source is None or result is None:
                 continue
+            shift, offset = excess(source, result)
             values = {"input_warp": source.error, "output_warp": result.error}
-            values |= {"shake": result.shift * self._pixel, "color_offset": abs(result.offset) * LEVELS}
+            values |= {"shake": shift * self._pixel, "color_offset": offset * LEVELS}
             self._put(name, frame, values)
 
     def _measure_triple(self, a: _Held, b: _Held, c: _Held) -> None:

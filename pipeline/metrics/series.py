@@ -12,6 +12,9 @@ Values = NDArray[np.float64]
 FEWEST = 6
 """Values below which a median says nothing, so that nothing stands out."""
 
+CLEARLY = 1.25
+"""A value that stands out is at least this many times the usual one, however little the others scatter."""
+
 
 @dataclass(slots=True)
 class Series:
@@ -43,17 +46,21 @@ def outliers(
 ) -> NDArray[np.bool_]:
     """Values far above what is usual in the shot.
 
-    With a reference (the same measure of the input), the quotient value / (reference + floor) is judged, so that a
+    With a reference (the same measure of the input), the quotient value / max(reference, floor) is judged, so that a
     quick movement of the input excuses an equal one of the output. A value stands out when its quotient is more than
     `deviations` · 1.4826 · MAD above the median quotient, and itself more than `rise` above what the median predicts.
     """
     if len(values) < FEWEST:
         return np.zeros(len(values), np.bool_)
-    base = np.ones(len(values)) if reference is None else reference + floor
+    base = np.ones(len(values)) if reference is None else np.maximum(reference, floor)
     quotients = values / base
     usual = float(np.median(quotients))
     spread = 1.4826 * float(np.median(np.abs(quotients - usual)))
-    return (quotients > usual + deviations * spread) & (values > usual * base + rise)
+    plain = (
+        usual if reference is None else max(usual, 1.0)
+    )  # a style that softens everything may still follow the input
+    line = np.maximum(usual + deviations * spread, plain * CLEARLY)
+    return (quotients > line) & (values > usual * base + rise)
 
 
 def frames_between(flagged: Iterable[int], pairs: Sequence[int]) -> list[int]:

@@ -1,0 +1,97 @@
+"""Flow, occlusion mask and residuals against motions that are known."""
+
+import numpy as np
+import pytest
+
+from pipeline.metrics.flow import FlowEstimator, Residual, excess, residual, visible, warp
+from tests.pipeline.metrics.makers import clip, texture
+
+
+def motion_of(x, y, height=60, width=80):
+    flow = np.zeros((height, width, 2), np.float32)
+    flow[..., 0], flow[..., 1] = x, y
+    return flow
+
+
+def pictures(*indices):
+    frames = clip(max(indices) + 1)
+    return [frames[i].astype(np.float32) / 255 for i in indices]
+
+
+def test_warp_takes_the_value_where_the_flow_points():
+    picture = texture(60, 80)
+    np.testing.assert_allclose(warp(picture, motion_of(3, -2))[10, 20], picture[8, 23], atol=1e-6)
+    np.testing.assert_allclose(warp(picture, motion_of(0.5, 0))[10, 20], picture[10, 20:22].mean(axis=0), atol=1e-6)
+
+
+def test_dis_finds_the_motion():
+    earlier, later = pictures(5, 6)
+    motion = FlowEstimator(512)(earlier, later)
+    from tests.pipeline.metrics.makers import path
+
+    moved = np.subtract(path(6), path(5))
+    found = np.median(motion.flow[20:-20, 20:-20].reshape(-1, 2), axis=0)
+    np.testing.assert_allclose(found, moved, atol=0.15)
+    assert motion.visible[10:-10, 10:-10].mean() > 0.95
+
+
+def test_opposite_flows_are_visible_and_others_hidden():
+    there = motion_of(4, 0)
+    assert visible(there, motion_of(-4, 0))[:, :-5].all()
+    assert not visible(there, motion_of(-4, 0))[:, -3:].any(), "leaves the picture"
+    assert not visible(there, motion_of(0, 0)).any(), "|4|² > 0.01·16 + 0.5"
+    assert visible(motion_of(0.5, 0), motion_of(0, 0))[:, :-1].all(), "0.25 < 0.5"
+
+
+def test_a_motion_boundary_is_hidden():
+    there = motion_of(0, 0)
+    there[:, 40:, 0] = 1.0
+    mask = visible(there, -there)
+    assert not mask[:, 39:41].any()
+    assert mask[:, :38].all()
+
+
+def test_residual_measures_a_known_shift_and_offset():
+    earlier = texture(90, 120)
+    later = np.roll(earlier, (0, 1), (0, 1)) + np.array([0.02, 0.0, -0.01], np.float32)
+    still = FlowEstimator(512)(earlier, earlier)
+    region = np.zeros((90, 120), bool)
+    region[10:80, 10:110] = True
+    found = residual(earlier, later, still, region)
+    assert found is not None
+    # W(later) = earlier(p − 1): the content stands one pixel to the right.
+    assert found.shift[0] == pytest.approx(-1, abs=0.2)
+    assert found.shift[1] == pytest.approx(0, abs=0.05)
+    np.testing.assert_allclose(found.offset, [0.02, 0, -0.01], atol=2e-3)
+    expected = np.square(later - earlier)[region].mean()
+    assert found.error == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_flat_picture_has_no_shift():
+    flat = np.full((60, 80, 3), 0.5, np.float32)
+    still = FlowEstimator(512)(flat, flat)
+    found = residual(flat, flat + np.float32(0.01), still, np.ones((60, 80), bool))
+    assert found is not None
+    assert np.abs(found.shift).max() < 1e-6
+    np.testing.assert_allclose(found.offset, 0.01, atol=1e-5)
+
+
+def test_a_small_region_says_nothing():
+    picture = texture(60, 80)
+    region = np.zeros((60, 80), bool)
+    region[:5, :5] = True
+    assert residual(picture, picture, FlowEstimator(512)(picture, picture), region) is None
+
+
+def test_what_the_input_has_too_is_no_excess():
+    source = Residual(0.0, np.array([0.3, 0.1]), np.array([0.02, -0.02, 0.0]))
+    assert excess(source, source) == (0.0, 0.0)
+    result = Residual(0.0, np.array([0.3, 1.1]), np.array([0.05, -0.02, 0.0]))
+    assert excess(source, result) == pytest.approx((1.0, 0.02))
+
+
+def test_working_size_is_bounded():
+    estimator = FlowEstimator(512)
+    assert estimator.size(3840, 2160) == (512, 288)
+    assert estimator.size(400, 336) == (400, 336)
+    assert min(estimator.size(4000, 20)) >= 16
