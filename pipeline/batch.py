@@ -184,7 +184,7 @@ def run_job(job: Job, loader: Loader, resume: bool, progress: bool) -> JobResult
     """Render one job; whatever goes wrong becomes its result."""
     started = time.perf_counter()
     try:
-        if resume and is_current(job.source, job.output, job.config, loader):
+        if resume and is_current(job.source, job.output, job.config):
             return _result(job, "skipped")
         # An output that is there belongs to an earlier run of this batch: it is replaced, atomically.
         config = job.config.model_copy(update={"write": job.config.write.model_copy(update={"overwrite": True})})
@@ -201,13 +201,12 @@ def run_job(job: Job, loader: Loader, resume: bool, progress: bool) -> JobResult
 
 def status(file: BatchFile) -> list[JobResult]:
     """What is known of every job without rendering: done, failed, changed (made from other things) or missing."""
-    loader = Loader()
     last = {result["name"]: result for result in _last_summary(file)}
     results: list[JobResult] = []
     for job in file.jobs:
         before = last.get(job.name, {})
         try:
-            current = is_current(job.source, job.output, job.config, loader)
+            current = is_current(job.source, job.output, job.config)
             state: Status = "done" if current else "changed" if job.output.exists() else "missing"
         except UserError as error:
             results.append(_result(job, "failed", error=str(error)))

@@ -11,9 +11,10 @@ import torch
 from models.allocator import settle_allocator
 from models.errors import ModelError
 from models.faces import FaceDetector
-from models.zoo import LoadedModel, check_task, find_model, load_model
+from models.zoo import LoadedModel, check_task, find_model, load_model, model_sha256
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from stages.analysis import Analysis
 from stages.recipe import Recipe, Tools
 from stages.tasks import Task
 from stages.track import load_detector
@@ -28,6 +29,8 @@ class Rendering:
     model: LoadedModel
     detector: FaceDetector
     recipe: Recipe
+    analysis: Analysis | None = None
+    """Pass 1, where it was made before."""
 
 
 class Loader:
@@ -71,6 +74,12 @@ class Loader:
         if key not in self._detectors:
             self._detectors[key] = load_detector(config.track)
         return self._detectors[key]
+
+
+def weights_sha256(config: RunConfig) -> str:
+    """Digest of the weight file that `Loader.load` would read, without reading the network; "" where none is needed."""
+    task = config.task
+    return model_sha256(config.model, task.models, task.kind) if task.renders else ""
 
 
 def check_fits(task: Task, recipe: Recipe, model: LoadedModel) -> None:

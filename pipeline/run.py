@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import logging
-import sys
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from pipeline.config import RunConfig, parse_config
+from pipeline.config import RunConfig, settle
+from pipeline.fingerprint import fingerprint, report_path
 from pipeline.flow import Flow
+from pipeline.progress import with_progress
 from pipeline.report import Recorder, RunReport, clip_facts, versions
-from pipeline.resources import Loader, Rendering
+from pipeline.resources import Loader, Rendering, weights_sha256
 from pipeline.wire import wire, wire_to_file
 from stages.composite import output_size
 from stages.layout import MATRIX_RGB, RANGE_FULL
@@ -29,15 +27,11 @@ from stages.media_probe import probe
 from stages.output import check_output, default_suffix
 from stages.pixels import ColorTags, PlaneLayout
 from stages.preview import contact_sheet, sample_frames
-from stages.sequence import is_sequence, list_images
 from stages.types import ClipInfo, OutputFrame
 from stages.verify import verify
 from stages.write import choose_encoding
 
 log = logging.getLogger(__name__)
-LOG_EVERY_S = 10.0
-IRRELEVANT = {"buffers": True, "report": True, "threads": True, "batch_size": True, "write": {"overwrite": True}}
-"""Settings that do not change the output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,8 @@ def render(
     clip = probe(source, Fraction(settings.read.sequence_rate))
     rendering = (loader or Loader()).load(settings)
     report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
-    report.clip, report.fingerprint = clip_facts(clip), fingerprint(source, settings, rendering)
+    report.clip = clip_facts(clip)
+    report.fingerprint = fingerprint(source, settings, rendering.model.sha256 if rendering else "")
     if rendering is not None:
         model = rendering.model
         report.model = {"name": model.name, "path": str(model.path), "sha256": model.sha256, "note": model.note}
@@ -122,43 +117,9 @@ def stream(
             yield StreamedFrame(item.rgb8(), item.pts, clip.time_base, item.source.frame.index, item.touched)
 
 
-def settle(
-    config: RunConfig | None, task: str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
-) -> RunConfig:
-    """The configuration of one render."""
-    data = (config or RunConfig()).model_dump(exclude_unset=True)
-    if task is not None:
-        data["task"] = {"kind": task} if isinstance(task, str) else dict(task)
-    return parse_config(data, overrides or {}, "settings")
-
-
 def default_output(source: Path, config: RunConfig) -> Path:
     """``output/{stem}_{task}{suffix}``; the suffix is the source's where it can be written."""
     return Path("output") / f"{source.stem}_{config.task.kind}{default_suffix(source)}"
-
-
-def is_current(source: Path, output: Path, config: RunConfig, loader: Loader) -> bool:
-    """True when `output` is there and its report says that it was made from what it would be made from now."""
-    try:
-        made_from = json.loads(report_path(output).read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, KeyError):
-        return False
-    return output.exists() and fingerprint(source, config, loader.load(config)) == made_from
-
-
-def report_path(output: Path) -> Path:
-    """OUTPUT.report.json."""
-    return output.with_name(f"{output.name}.report.json")
-
-
-def fingerprint(source: Path, config: RunConfig, rendering: Rendering | None) -> str:
-    """sha256 over what decides the output: the input's content, the configuration and the weights."""
-    digest = hashlib.sha256(config.model_dump_json(exclude=IRRELEVANT).encode())
-    digest.update((rendering.model.sha256 if rendering else "").encode())
-    for path in [*(list_images(source) if is_sequence(source) else [source]), *config.task.files]:
-        with path.open("rb") as file:
-            digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
 
 
 def _flow(config: RunConfig) -> Flow:
@@ -175,31 +136,11 @@ def _drive(
     recorder = Recorder(report)
     started = time.perf_counter()
     with contextlib.closing(wire_to_file(config, clip, rendering, flow, planes, target)) as written:
-        for item in _with_progress(written, clip, config, progress):
+        for item in with_progress(written, clip, config.read, progress):
             recorder.add(item)
     recorder.finish(flow.meters, time.perf_counter() - started)
     if rendering is not None and not report.rendered:
         log.warning("%s: no face was found in any frame; the output is the source", clip.path)
-
-
-def _with_progress(
-    frames: Iterator[OutputFrame], clip: ClipInfo, config: RunConfig, progress: bool
-) -> Iterator[OutputFrame]:
-    """tqdm on a terminal, a log line every ten seconds elsewhere."""
-    total = clip.num_frames if config.read.end is None else config.read.end
-    if total is not None:
-        total = max(min(total, clip.num_frames or total) - config.read.start, 0)
-    if progress and sys.stderr.isatty():
-        yield from tqdm(frames, total=total, unit="frame", desc=clip.path.name, dynamic_ncols=True)
-        return
-    started = logged = time.perf_counter()
-    for count, item in enumerate(frames, start=1):
-        yield item
-        now = time.perf_counter()
-        if progress and now - logged >= LOG_EVERY_S:
-            logged, rate = now, count / (now - started)
-            left = f", {(total - count) / rate:.0f} s left" if total else ""
-            log.info("%s: frame %d of %s, %.2f frames/s%s", clip.path.name, count, total or "?", rate, left)
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     config, loader = load_config(arguments.config, overrides_from(arguments)), Loader()
     source = Path(arguments.input)
     output = Path(arguments.output) if arguments.output else default_output(source, config)
-    if arguments.resume and is_current(source, output, config, loader):
+    if arguments.resume and is_current(source, output, config):
         logging.getLogger("pipeline").info("%s: finished and unchanged", output)
         return 0
     report = render(source, output, config=config, loader=loader, progress=not arguments.quiet)
