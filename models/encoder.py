@@ -75,17 +75,17 @@ class Encoder(nn.Module):
     def forward(self, x1: Tensor) -> tuple[Content, Tensor]:
         """Content and style offsets from one pass."""
         taps = self._trunk(x1)
-        return self._content(taps), self._style(taps)
+        return self.content_of_taps(taps), self.style_of_taps(taps)
 
     def content(self, x1: Tensor) -> Content:
         """Content alone; the last group of the body and the style heads are left out."""
         if not self.config.has_feature and not self.config.num_skips:
             return Content(None, (), None)
-        return self._content(self._trunk(x1))
+        return self.content_of_taps(self._trunk(x1))
 
     def style(self, x: Tensor) -> Tensor:
         """[B, L, style_dim]: style vectors, as offsets from `latent_avg` where the model starts from it."""
-        return self._style(self._trunk(x))
+        return self.style_of_taps(self._trunk(x))
 
     def _trunk(self, x: Tensor) -> dict[str, Tensor]:
         x = self.translation(x) if self.config.translation else self.input_layer(x)
@@ -96,14 +96,16 @@ class Encoder(nn.Module):
             taps |= {name: x for name, tap in units.items() if tap == unit}
         return taps
 
-    def _content(self, taps: dict[str, Tensor]) -> Content:
+    def content_of_taps(self, taps: dict[str, Tensor]) -> Content:
+        """Content from the trunk's features."""
         skips = tuple(taps[name] for name in self.config.skip_taps)
         if not self.config.has_feature:
             return Content(None, skips, None)
         stacked = torch.cat([taps["c21"], taps["c22"], taps["c2"]], dim=1)
         return Content(self.feature_layer(stacked), skips, self.feature_rgb_layer(stacked))
 
-    def _style(self, taps: dict[str, Tensor]) -> Tensor:
+    def style_of_taps(self, taps: dict[str, Tensor]) -> Tensor:
+        """Style vectors from the trunk's features."""
         c3 = taps["c2"]
         for block in list(self.body)[self.config.tap_units["c2"] + 1 :]:
             c3 = block(c3)

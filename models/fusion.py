@@ -59,9 +59,13 @@ class SkipFusion(nn.Module):
         """
         y = self.transform(skip)
         if self.attention and direction is not None:
-            difference = torch.cat([x, (x - y).abs()], dim=1)
-            y = y * torch.tanh(torch.relu(self.conv(self.norm(difference, self.linear(direction)))))
+            y = self.attend(x, y, direction)
         y = y.expand(x.shape[0], -1, -1, -1)
         if self.skip_to_rgb:
             rgb = self.fusion_skip(torch.cat([rgb, y], dim=1))
         return self.fusion_out(torch.cat([x, y], dim=1)), rgb
+
+    def attend(self, x: Tensor, y: Tensor, direction: Tensor) -> Tensor:
+        """The transformed skip feature y, weighted by where the edit `direction` matters (StyleGANEX §4.2)."""
+        difference = torch.cat([x, (x - y).abs()], dim=1)
+        return y * torch.tanh(torch.relu(self.conv(self.norm(difference, self.linear(direction)))))

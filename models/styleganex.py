@@ -14,6 +14,7 @@ from models.backbone import batch_statistics
 from models.config import ALIGNED_SIZE, ModelConfig
 from models.encoder import Content, Encoder
 from models.errors import ModelError
+from models.fast import FastPath
 from models.fusion import SkipFusion
 from models.generator import Fuse, Generator
 from models.latent import Latent
@@ -46,6 +47,7 @@ class StyleGANEX(nn.Module):
         self.generator = Generator(config)
         self.register_buffer("latent_avg", torch.zeros(config.num_styles, config.style_dim))
         self.register_buffer("editing_w", None)
+        self._fast: FastPath | None = None
 
     def invert(self, x1: Tensor, aligned: Tensor | None = None, *, batch_stats: bool = False) -> Latent:
         """Encode x1, and w+ from the aligned crop x2 where one is given, else from x1 (StyleGANEX §3.2).
@@ -64,7 +66,8 @@ class StyleGANEX(nn.Module):
         with batch_statistics(encoder) if batch_stats else nullcontext():
             if aligned is None:
                 self._check_input(x1)
-                content, offsets = encoder(x1)
+                fast = self._fast_path(x1)
+                content, offsets = encoder(x1) if fast is None else fast.encoder.content_and_style(x1)
                 wplus = self._from_offsets(offsets)
             else:
                 content = self.encode_content(x1)
@@ -80,7 +83,8 @@ class StyleGANEX(nn.Module):
         """f, the skip features and f1 of x1, without w+. See `invert`."""
         encoder = self._encoder()
         self._check_input(x1)
-        return encoder.content(x1)
+        fast = self._fast_path(x1)
+        return encoder.content(x1) if fast is None else fast.encoder.content(x1)
 
     def encode_style(self, aligned: Tensor) -> Tensor:
         """w+ [B, L, style_dim] of aligned crops [B, 3, 256, 256], latent_avg included. See `invert`."""
@@ -94,7 +98,8 @@ class StyleGANEX(nn.Module):
             raise ModelError(
                 f"invert: aligned crop of shape {list(aligned.shape)}", "give [B, 3, 256, 256], FFHQ-aligned"
             )
-        return self._from_offsets(encoder.style(aligned))
+        fast = self._fast_path(aligned)
+        return self._from_offsets(encoder.style(aligned) if fast is None else fast.encoder.style(aligned))
 
     def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
         """Draw the image of a latent: [B, 3, 4H, 4W] for a 1024 model, nominally in [−1, 1], not clamped.
@@ -130,11 +135,14 @@ class StyleGANEX(nn.Module):
             )
         if config.feature_index == 1 and latent.feature is not None and latent.feature_rgb is None:
             raise ModelError("synthesize: this model needs feature_rgb beside feature", "take both from `invert`")
+        maps = self._noise(noise)
+        if (fast := self._fast_path(wplus)) is not None:
+            return fast.generator(wplus, latent.feature, latent.feature_rgb, maps, latent.skips, edit)
         fusions: list[Fuse] = [
             partial(fusion, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
             for k, (fusion, skip) in enumerate(zip(self.fusion, latent.skips, strict=False))
         ]
-        return self.generator(wplus, latent.feature, latent.feature_rgb, self._noise(noise), fusions)
+        return self.generator(wplus, latent.feature, latent.feature_rgb, maps, fusions)
 
     def mapping(self, z: Tensor) -> Tensor:
         """z [B, style_dim], N(0, 1) → w [B, style_dim]."""
@@ -165,7 +173,22 @@ class StyleGANEX(nn.Module):
             if center is None:
                 raise ModelError("sample: truncation without a centre", "give truncation_latent, the mean w")
             wplus = Latent(wplus).truncate(center, truncation).wplus
-        return self.generator(wplus, noise=self._noise(noise))
+        maps = self._noise(noise)
+        if (fast := self._fast_path(wplus)) is not None:
+            return fast.generator(wplus, None, None, maps, (), None)
+        return self.generator(wplus, noise=maps)
+
+    def _fast_path(self, x: Tensor) -> FastPath | None:
+        """The network's other formulation for x, where it gives the same numbers sooner; see models/fast.py."""
+        if not FastPath.suits(self, x):
+            return None
+        if self._fast is None or not self._fast.is_current():
+            self._fast = FastPath(self)
+        return self._fast
+
+    def __getstate__(self) -> dict[str, object]:
+        """Copies and pickles hold the weights once."""
+        return {**self.__dict__, "_fast": None}
 
     def _encoder(self) -> Encoder:
         if self.encoder is None:

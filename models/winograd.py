@@ -1,0 +1,148 @@
+"""3 × 3 convolution in 2.25 instead of 9 multiplications per output: Winograd's F(4 × 4, 3 × 3).
+
+Lavin & Gray, "Fast Algorithms for Convolutional Neural Networks" (2015), §4: Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A over tiles of
+6 × 6 inputs and 4 × 4 outputs. The products over channels become 36 matrix products. In float32 the rounding error is
+about three times that of the direct sum (4e-5 against 1.5e-5 for values of about 1 and 512 channels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+TILE, WINDOW = 4, 6
+STRIP = 3 << 20
+"""Numbers in one strip of transformed input; a strip and what is made of it stay in the processor's cache."""
+
+
+def _matrix(rows: Sequence[Sequence[float]]) -> Tensor:
+    """The two-dimensional transform as one matrix: the Kronecker square, float32."""
+    line = torch.tensor(rows, dtype=torch.float64, device="cpu")
+    return torch.kron(line, line).float()
+
+
+class Winograd:
+    """Convolution with one fixed weight, unpadded; the input is scaled and shifted per channel while it is copied.
+
+    Args:
+        weight: [O, C, 3, 3] float32 on the CPU; it is read once, here.
+        dilation: of the convolution. A dilated convolution is an ordinary one on each of its interleaved grids.
+    """
+
+    def __init__(self, weight: Tensor, dilation: int = 1) -> None:
+        g = _matrix(
+            [
+                [1 / 4, 0, 0],
+                [-1 / 6] * 3,
+                [-1 / 6, 1 / 6, -1 / 6],
+                [1 / 24, 1 / 12, 1 / 6],
+                [1 / 24, -1 / 12, 1 / 6],
+                [0, 0, 1],
+            ]
+        )
+        self._b = _matrix(
+            [
+                [4, 0, -5, 0, 1, 0],
+                [0, -4, -4, 1, 1, 0],
+                [0, 4, -4, -1, 1, 0],
+                [0, -2, -1, 2, 1, 0],
+                [0, 2, -1, -2, 1, 0],
+                [0, 4, 0, -5, 0, 1],
+            ]
+        )
+        self._a = _matrix([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
+        self.out_channels, self.in_channels = weight.shape[:2]
+        taps = weight.detach().permute(2, 3, 1, 0).reshape(9, -1)
+        self._u = (g @ taps).view(WINDOW**2, self.in_channels, self.out_channels)
+        self._dilation = dilation
+
+    @staticmethod
+    def saving(channels: int, out_channels: int, height: int, width: int, dilation: int) -> float:
+        """Direct multiplications per multiplication here, the transforms and the rounding up to whole tiles included.
+
+        Args:
+            height, width: of the output.
+        """
+        step = TILE * dilation
+        tiles = -(-height // step) * -(-width // step) * dilation**2
+        products = tiles * (WINDOW**2 * channels * out_channels + WINDOW**4 * channels + 16 * 36 * out_channels)
+        return 9 * channels * out_channels * height * width / products
+
+    def __call__(
+        self,
+        parts: Sequence[Tensor],
+        *,
+        padding: int,
+        scale: Tensor | None = None,
+        shift: Tensor | None = None,
+        gain: Tensor | None = None,
+        bias: Tensor | None = None,
+        slope: float | Tensor | None = None,
+    ) -> Tensor:
+        """activation(gain · conv(pad(scale · x + shift)) + bias), [1, O, H', W'] in channels_last memory.
+
+        Args:
+            parts: x in pieces along the channels, each [1, ·, H, W], quickest in channels_last memory.
+            padding: rows and columns of zeros on each side, 0 or the dilation.
+            scale, shift: [C]; a shift goes with a scale.
+            gain, bias: [O]; a gain goes with a bias.
+            slope: of the leaky ReLU below zero, one or [O]; None: no activation.
+        """
+        height, width = (parts[0].shape[2 + axis] + 2 * padding - 2 * self._dilation for axis in (0, 1))
+        step, d = TILE * self._dilation, self._dilation
+        rows, columns = -(-height // step), -(-width // step)
+        framed = self._framed(parts, padding, rows * step + 2 * d, columns * step + 2 * d, scale, shift)
+        out = framed.new_empty(rows * step, columns * step, self.out_channels)
+        c, line = self.in_channels, framed.stride(0)
+        per_strip = max(1, STRIP // (WINDOW**2 * columns * d * d * c))
+        for top in range(0, rows, per_strip):
+            count = min(per_strip, rows - top)
+            windows = framed.as_strided(
+                (WINDOW, WINDOW, count, d, columns, d, c),
+                (d * line, d * c, step * line, line, step * c, c, 1),
+                framed.storage_offset() + top * step * line,
+            )
+            transformed = self._b @ windows.reshape(WINDOW**2, -1)
+            products = torch.bmm(transformed.view(WINDOW**2, -1, c), self._u)
+            tiles = (self._a @ products.view(WINDOW**2, -1)).view(-1, self.out_channels)
+            tiles = _finish(tiles, gain, bias, slope).view(TILE, TILE, count, d, columns, d, self.out_channels)
+            target = out[top * step : (top + count) * step].view(count, TILE, d, columns, TILE, d, self.out_channels)
+            target.copy_(tiles.permute(2, 0, 3, 4, 1, 5, 6))
+        return out[:height, :width].permute(2, 0, 1)[None]
+
+    def _framed(
+        self, parts: Sequence[Tensor], padding: int, rows: int, columns: int, scale: Tensor | None, shift: Tensor | None
+    ) -> Tensor:
+        """[rows, columns, C]: the scaled input inside its margin, zeros around it."""
+        height, width = parts[0].shape[2:]
+        framed = parts[0].new_empty(rows, columns, self.in_channels)
+        bottom, right = min(rows, padding + height), min(columns, padding + width)
+        framed[:padding], framed[bottom:] = 0, 0
+        framed[padding:bottom, :padding], framed[padding:bottom, right:] = 0, 0
+        channel = 0
+        for part in parts:
+            chosen = slice(channel, channel + part.shape[1])
+            source = part[0].permute(1, 2, 0)
+            target = framed[padding:bottom, padding:right, chosen]
+            if scale is None:
+                target.copy_(source)
+            elif shift is None:
+                torch.mul(source, scale[chosen], out=target)
+            else:
+                torch.addcmul(shift[chosen], source, scale[chosen], out=target)
+            channel = chosen.stop
+        return framed
+
+
+def _finish(y: Tensor, gain: Tensor | None, bias: Tensor | None, slope: float | Tensor | None) -> Tensor:
+    """activation(gain · y + bias) of [·, O], in place where it can be."""
+    if gain is not None and bias is not None:
+        torch.addcmul(bias, y, gain, out=y)
+    elif bias is not None:
+        y.add_(bias)
+    if slope is None:
+        return y
+    return F.prelu(y, slope) if isinstance(slope, Tensor) else F.leaky_relu_(y, slope)
