@@ -15,6 +15,7 @@ RENDERING = (
     ("style", "choose the picture that w+ is taken from; cut the aligned crop there"),
     ("crop", "cut the window at face scale; make the encoder's input of it"),
     ("invert", "encoder: w+, first-layer feature, skip features"),
+    ("optimize", "step II: w+, f and noise fitted to the window by gradient"),
     ("edit", "the task's changes to the latent"),
     ("synthesize", "generator"),
 )
@@ -28,6 +29,8 @@ def explain(config: RunConfig) -> str:
     """The stages in order with their threads and look-ahead, then the resolved configuration as YAML."""
     finding = FINDING if config.task.finds_faces else ASSUMING
     middle = (*finding, *RENDERING) if config.task.renders else (("untouched", "the task renders nothing"),)
+    if config.task.optimization is None:
+        middle = tuple(stage for stage in middle if stage[0] != "optimize")
     buffers, thread = config.buffers.model_dump(), 1
     lines = [f"task {config.task.kind}"]
     for name, what in (*READING, *middle, *WRITING):

@@ -77,6 +77,11 @@ class TaskSection(Section):
         return True
 
     @property
+    def optimization(self) -> OptimizeConfig | None:
+        """Step II of inversion, where the task asks for it."""
+        return None
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Files besides the clip and the model that decide the result."""
         return ()

@@ -20,6 +20,11 @@ class InversionTask(TaskSection):
         """Names in the model zoo that fit, best first."""
         return "styleganex_inversion", "lite_inversion"
 
+    @property
+    def optimization(self) -> OptimizeConfig | None:
+        """Step II, where steps are asked for."""
+        return self.optimize if self.optimize.steps else None
+
     def recipe(self, tools: Tools) -> Recipe:
         """Encoder and generator, with optimisation between them where steps are asked for."""
-        return Recipe(optimize=self.optimize if self.optimize.steps else None)
+        return Recipe(optimize=self.optimization)

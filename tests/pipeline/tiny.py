@@ -16,6 +16,7 @@ from models.checkpoint import save_checkpoint
 from models.config import SIZES
 from models.styleganex import StyleGANEX
 from run_pipeline import run
+from stages.pixels import ColorTags
 from tests.golden.make_model_goldens import fill, normal
 from tests.helpers import decode_all, write_clip
 
@@ -39,9 +40,14 @@ _TASK = {"plain_edit": "edit", "psp": "inversion"}
 def tiny_net(kind: str) -> StyleGANEX:
     """A network of this kind with deterministic weights; those that edit have the directions age and smile."""
     net = fill(StyleGANEX(replace(SIZES["tiny"], **KINDS[kind])))
-    with torch.no_grad():  # pictures whose values lie between black and white, not beyond
+    with torch.no_grad():  # so that what the encoder sees shows in the picture, and stays between black and white
+        if net.encoder is not None and net.config.has_feature:
+            net.encoder.feature_layer.weight.mul_(12)
+        for fusion in net.fusion:
+            fusion.fusion_out.weight.mul_(1.5)  # pyright: ignore
         for to_rgb in (net.generator.to_rgb1, *net.generator.to_rgbs):
-            to_rgb.conv.weight.mul_(0.3)  # pyright: ignore
+            to_rgb.conv.weight.mul_(0.5)  # pyright: ignore
+            to_rgb.bias.zero_()  # pyright: ignore
     net.metadata = {"task": _TASK.get(kind, kind)}
     if "edit" in kind:
         net.editing_w = 0.5 * normal("editing_w", (2, net.config.num_styles, net.config.style_dim))
@@ -70,15 +76,15 @@ def read_png(path: Path) -> Picture:
 
 
 def lossless_clip(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> Path:
-    """R'G'B' FFV1, every value as it is."""
-    return write_clip(path, pictures, codec="ffv1", pix_fmt="gbrp", options={"crf": "0"})
+    """R'G'B', every value as it is."""
+    return write_clip(path, pictures, codec="ffv1", pix_fmt="gbrp16le", color=ColorTags(0, 2, 1, 1))
 
 
 def rendered(source: Path, output: Path, *words: object) -> list[Picture]:
     """Render through the command line without loss, and read the result: one picture, or every frame."""
     argv = [str(source), "-o", str(output), "--quiet", "--set", "report.preview_frames=0", *map(str, words)]
     if output.suffix == ".mkv":
-        argv += ["--codec", "ffv1", "--pix-fmt", "gbrp"]
+        argv += ["--codec", "ffv1", "--pix-fmt", "gbrp16le"]
     assert run(argv) == 0, argv
     return [read_png(output)] if output.suffix == ".png" else [np.asarray(f) for f in decode_all(output)]
 
