@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, required=True, help="how many samples")
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bits")
     parser.add_argument("--size", type=int, default=256, help="pixels, square")
-    parser.add_argument("--variants", action="store_true", help="also four edits of each scene")
+    parser.add_argument("--variants", type=int, default=0, metavar="K", help="also four edits of every K-th scene")
     parser.add_argument("--clips", type=int, default=0, help="how many clips with flow besides, in DIR/clips")
     parser.add_argument("--frames", type=int, default=24, help="of each clip")
     parser.add_argument("--workers", type=int, default=1, help="processes, one core each")

@@ -34,7 +34,8 @@ class Order:
     count: int
     seed: int = 1
     size: int = 256
-    variants: bool = False
+    variants: int = 0
+    """Every how many-th sample has edits beside it; 0: none."""
 
     def __post_init__(self) -> None:
         if self.size < 32 or self.count < 0:
@@ -43,6 +44,10 @@ class Order:
     def scene_seed(self, index: int) -> int:
         """Of one sample: sets of different seeds share no scene up to a million samples."""
         return self.seed * 1_000_000 + index
+
+    def has_variants(self, index: int) -> bool:
+        """Whether sample `index` has edits beside it."""
+        return self.variants > 0 and index % self.variants == 0
 
     def path(self, index: int) -> Path:
         """Where sample `index` goes."""
@@ -62,6 +67,7 @@ def prepare(order: Order) -> None:
         "seed": order.seed,
         "size": order.size,
         "variants": list(VARIANTS) if order.variants else [],
+        "variants_every": order.variants,
         "attributes": list(sample_scene(0).attributes()),
     }
     if index.exists():
@@ -80,7 +86,7 @@ def write_samples(order: Order, worker: int = 0, workers: int = 1) -> Iterator[P
         return
     renderer = Renderer(Stage(load_human()), order.size)
     for index in missing:
-        yield save(order.path(index), arrays(renderer, order.scene_seed(index), order.variants))
+        yield save(order.path(index), arrays(renderer, order.scene_seed(index), order.has_variants(index)))
 
 
 def arrays(renderer: Renderer, seed: int, variants: bool) -> dict[str, NDArray[np.generic]]:

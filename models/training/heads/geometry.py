@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
+from models.training.heads.cartoon import Cartoon
 from models.training.heads.hair import Ribbons, Salon
 from models.training.heads.human import EYES, HAIR, LASHES, PIVOT, SKIN, Human
 from models.training.heads.raster import vertex_normals
@@ -23,10 +24,6 @@ Ints = NDArray[np.int32]
 
 ATTRIBUTES = 15
 """Of a vertex: canonical place 3, normal 3, position 3, and six whose meaning is the material's (`Mesh.attributes`)."""
-IRIS_ANGLE = 0.375
-"""Radians between the eye's axis and the edge of the iris."""
-TOON_EYES = 1.36
-"""Factor on the eyes of the cartoon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +93,11 @@ class Stage:
         self.human = human
         self._salon = Salon(human)
         self._ball, self._ball_triangles = _eyeball()
+        self._cartoon = Cartoon(human)
         self._lashes = np.unique(human.triangles[human.material == LASHES])
         skin = np.unique(human.triangles[human.material == SKIN])
+        upper = human.canonical[self._lashes, 2] > -0.22
+        self._lash_cut = np.where(upper, 0.60, 0.86).astype(np.float32)  # the model's are those of a doll
         self._lash_roots = skin[KDTree(human.canonical[skin]).query(human.canonical[self._lashes])[1]]
 
     def rest(self, scene: Scene, toon: bool = False) -> Rest:
@@ -127,7 +127,7 @@ class Stage:
         cloth = np.clip(-cloth_height(human.canonical, scene.cloth) / 1.2, 0, 1)[:, None]
         body = np.isin(np.arange(human.count), human.triangles[human.material == SKIN].ravel())[:, None]
         vertices = vertices + vertex_normals(vertices, human.triangles) * cloth * body * 0.009
-        vertices[self._lashes] += (vertices[self._lash_roots] - vertices[self._lashes]) * 0.62
+        vertices[self._lashes] += (vertices[self._lash_roots] - vertices[self._lashes]) * self._lash_cut[:, None]
         turn, torso = _rotations(scene)
         vertices = _bend(vertices, human.head_weight, turn, torso) - anchor
         normals = vertex_normals(vertices, human.triangles)
@@ -141,9 +141,7 @@ class Stage:
         gaze = Rotation.from_euler("zx", [scene.gaze[0], -scene.gaze[1]])
         for eye in eyes:
             looked = gaze.apply(self._ball)
-            bulge = 1 + 0.055 * np.clip(
-                1 - (np.arccos(np.clip(-self._ball[:, 1], -1, 1)) / (IRIS_ANGLE * 1.15)) ** 2, 0, 1
-            )
+            bulge = 1 + 0.055 * np.clip(1 - (np.arccos(np.clip(-self._ball[:, 1], -1, 1)) / 0.43) ** 2, 0, 1)
             place = turn.apply(eye[:3] + looked * bulge[:, None] * eye[3] - PIVOT) + PIVOT - anchor
             normal = turn.apply(looked)
             parts.append(np.concatenate([looked, normal, place, self._ball, looked], axis=1))
@@ -172,7 +170,7 @@ class Stage:
         local |= {f"{side}-eye-scale-incr": float(np.clip(scene.eye_size, -1, 1)) for side in "lr"}
         vertices, eyes = self.human.build(phenotypes, local, actions)
         if toon:
-            vertices, eyes = _toon_proportions(vertices, eyes, self.human.canonical)
+            vertices, eyes = self._cartoon(vertices, eyes)
         return vertices, eyes
 
 
@@ -185,6 +183,7 @@ def _actions(scene: Scene) -> dict[str, float]:
     """The scene's facial actions with the smile, and lids that follow the gaze."""
     actions = dict(scene.actions)
     for side in ("Left", "Right"):
+        actions[f"eyeBlink{side}"] = min(1.0, actions.get(f"eyeBlink{side}", 0.0) + 0.10)  # the model at rest stares
         actions[f"mouthSmile{side}"] = min(1.0, actions.get(f"mouthSmile{side}", 0.0) + 0.85 * scene.smile)
         actions[f"cheekSquint{side}"] = min(1.0, actions.get(f"cheekSquint{side}", 0.0) + 0.5 * scene.smile)
         actions[f"eyeSquint{side}"] = min(1.0, actions.get(f"eyeSquint{side}", 0.0) + 0.25 * scene.smile)
@@ -230,39 +229,3 @@ def _eyeball(rings: int = 22, sectors: int = 36) -> tuple[Floats, Ints]:
     c, d = index[1:], np.roll(index, -1, axis=1)[1:]
     triangles = np.stack([np.stack([a, b, c], -1), np.stack([b, d, c], -1)], axis=2).reshape(-1, 3)
     return points.reshape(-1, 3).astype(np.float32), triangles.astype(np.int32)
-
-
-def _toon_proportions(vertices: Floats, eyes: Floats, canonical: Floats) -> tuple[Floats, Floats]:
-    """Larger eyes, smaller nose, mouth and chin, rounder cheeks, thinner neck: smooth fields over canonical places."""
-    moved = vertices.copy()
-    x, y, z = canonical.T
-    front = np.clip((4.0 - y) / 4.0, 0, 1)
-
-    def bump(cx: float, cz: float, inner: float, outer: float) -> Floats:
-        distance = np.hypot(x - cx, z - cz)
-        t = np.clip((outer - distance) / (outer - inner), 0, 1)
-        return (t * t * (3 - 2 * t) * front)[:, None].astype(np.float32)
-
-    nose = bump(0, -4.4, 1.3, 3.4)
-    base = np.float32([0, -0.020, -0.036])
-    moved -= (vertices - base) * nose * np.float32([0.30, 0.42, 0.26])
-    mouth = bump(0, -7.3, 2.6, 4.6)
-    moved -= (vertices - np.float32([0, -0.02, -0.070])) * mouth * np.float32([0.12, 0.0, 0.05])
-    chin = (np.clip((-6.5 - z) / 5, 0, 1) * np.clip((z + 15) / 3, 0, 1))[:, None]
-    moved -= np.stack([vertices[:, 0] * 0.16, vertices[:, 1] * 0, (vertices[:, 2] + 0.065) * 0.18], axis=1) * chin
-    for side in (-1, 1):
-        moved += bump(side * 4.9, -4.2, 0.5, 3.6) * np.float32([side * 0.003, -0.0035, 0.0])
-    skull = np.clip((z - 0.5) / 5, 0, 1)[:, None]
-    moved += (vertices - np.float32([0, 0.07, 0.0])) * skull * np.float32([0.05, 0.03, 0.07])
-    neck = (np.clip((-11 - z) / 2, 0, 1) * np.clip((z + 18) / 4, 0, 1))[:, None]
-    moved[:, :1] -= vertices[:, :1] * neck * 0.14
-    eyes = eyes.copy()
-    for eye, side in zip(eyes, (-1, 1), strict=True):
-        around, lids = bump(side * 3.08, 0.0, 1.9, 4.4), bump(side * 3.08, 0.0, 1.7, 3.2)
-        grown = TOON_EYES - 1
-        moved += (vertices - eye[:3]) * grown * np.concatenate([around, lids, around], axis=1)
-        back = np.float32([side * 0.0018, 0.88 * grown * eye[3], -0.0012])
-        moved += np.concatenate([around, lids, around], axis=1) * back
-        eye[:3] += back
-        eye[3] *= TOON_EYES
-    return moved.astype(np.float32), eyes

@@ -20,7 +20,7 @@ Ints = NDArray[np.int32]
 CENTRE = np.array([0.0, 7.0, 2.5], np.float32)
 """Of the skull, canonical centimetres."""
 HAIRLINE = np.array(
-    [[0, 6.9], [20, 6.8], [34, 6.3], [47, 4.6], [56, 2.4], [64, 0.2], [71, -0.6], [76, 1.4], [96, 1.2], [106, -2.5]]
+    [[0, 6.2], [20, 6.1], [34, 5.6], [47, 4.2], [56, 2.2], [64, 0.2], [71, -0.6], [76, 1.4], [96, 1.2], [106, -2.5]]
     + [[125, -6.0], [180, -7.5]]
 )
 """Degrees from the front around the skull → canonical height of the hairline."""
@@ -151,14 +151,17 @@ def _strands(
     out = roots - center
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     front = np.clip((-canonical[:, 1] + 3.0) / 4, 0, 1) * np.clip((canonical[:, 2] - 4.5) / 2.5, 0, 1)
+    azimuth = np.degrees(np.arctan2(np.abs(canonical[:, 0]), CENTRE[1] - canonical[:, 1]))
     low = np.clip((5.5 - canonical[:, 2]) / 6, 0, 1) * (1 - front)
     length = style.length * rng.uniform(0.72, 1.0, count) * (1 - style.taper * 0.8 * low)
     if style.fringe > 0:
         length = np.where(
             front > 0.5, np.minimum(length, (0.045 + 0.03 * style.fringe) * rng.uniform(0.8, 1, count)), length
         )
-    length = np.maximum(length, 0.006)
+    burn = (azimuth > 52) & (azimuth < 84) & (canonical[:, 2] < 2.2)  # hair before the ear does not cross it
+    length = np.maximum(np.where(burn, np.minimum(length, 0.014), length), 0.006)
     comb = _comb(roots, canonical, front, style) + rng.normal(0, 0.10, (count, 3))
+    comb[burn] = [0.0, 0.3, -1.0]
     stand_off = style.volume * rng.random(count) ** 0.7 + 0.001
     side = np.where(roots[:, 0] > style.part, 1.0, -1.0)
     hangs = (front > 0.5) & (style.fringe > 0)
@@ -181,7 +184,8 @@ def _strands(
         now = _outside(now, center, radius, stand_off * min(1.0, 2.5 * s))
         now = _beside(now, center, side, hangs)
         points[:, step] = now
-    return _curl(rng, points, roots, out, style)
+    kin = np.stack([burn, hangs, side > 0], axis=1).astype(np.float32) * 0.2
+    return _curl(rng, points, np.concatenate([roots, kin], axis=1), out, style)
 
 
 def _comb(roots: Floats, canonical: Floats, front: Floats, style: HairStyle) -> Floats:
@@ -233,11 +237,11 @@ def _beside(points: Floats, center: Floats, side: NDArray[np.floating], hangs: N
     return np.where(blocked[:, None], turned, points).astype(np.float32)
 
 
-def _curl(rng: np.random.Generator, points: Floats, roots: Floats, out: Floats, style: HairStyle) -> Floats:
-    """Gather strands in locks, and curl each lock."""
+def _curl(rng: np.random.Generator, points: Floats, kin: Floats, out: Floats, style: HairStyle) -> Floats:
+    """Gather strands in locks, and curl each lock; `kin` [N, K]: near each other where strands may share one."""
     count, total = points.shape[:2]
     locks = max(count // 14, 8)
-    lock = KDTree(roots[:locks]).query(roots)[1]
+    lock = KDTree(kin[:locks]).query(kin)[1]
     s = np.linspace(0, 1, total, dtype=np.float32)[None, :, None]
     hold = 0.62 * s**0.8 * rng.uniform(0.6, 1.0, (count, 1, 1)).astype(np.float32)
     guide = points[lock]

@@ -8,7 +8,7 @@ the person is and whatever the face does, and everything painted on the skin is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,6 +69,8 @@ class Human:
     """ARKit name → row of `shapes`."""
     model: Any
     """anny's model without its geometry: it turns phenotypes into coefficients."""
+    _memo: dict[Any, tuple[Floats, Floats]] = field(default_factory=dict, repr=False, compare=False)
+    """The last person's coefficients and vertices: one picture asks for them several times."""
 
     @property
     def count(self) -> int:
@@ -89,24 +91,32 @@ class Human:
             Vertices [V, 3] in metres around the point between the eyes, and the eyeballs [2, 4]: centre and radius, the
             one on the image's left first. Neither centre moves with the expression.
         """
-        neutral = self._evaluate(phenotypes, local, {})
+        key = (tuple(phenotypes.items()), tuple(local.items()))
+        if key not in self._memo:
+            self._memo.clear()
+            coefficients = self._coefficients(phenotypes, local)
+            self._memo[key] = coefficients, self._evaluate(coefficients)
+        coefficients, neutral = self._memo[key]
         balls = [_sphere(neutral[rows]) for rows in self.eyeballs]
         origin = np.mean([ball[:3] for ball in balls], axis=0)
-        vertices = self._evaluate(phenotypes, local, actions) if actions else neutral
+        vertices = neutral
+        if actions:
+            coefficients = coefficients.copy()
+            for name, strength in actions.items():
+                coefficients[self.action_rows[name]] = strength
+            vertices = self._evaluate(coefficients)
         eyes = np.stack(balls)
         eyes[:, :3] -= origin
         return (vertices[: self.count] - origin).astype(np.float32), eyes.astype(np.float32)
 
-    def _evaluate(
-        self, phenotypes: Mapping[str, float], local: Mapping[str, float], actions: Mapping[str, float]
-    ) -> Floats:
+    def _coefficients(self, phenotypes: Mapping[str, float], local: Mapping[str, float]) -> Floats:
         import torch
 
         with torch.no_grad():
-            coefficients = self.model.get_phenotype_blendshape_coefficients(**phenotypes, local_changes=dict(local))
-        coefficients = coefficients[0].numpy().astype(np.float32)
-        for name, strength in actions.items():
-            coefficients[self.action_rows[name]] = strength
+            weights = self.model.get_phenotype_blendshape_coefficients(**phenotypes, local_changes=dict(local))
+        return weights[0].numpy().astype(np.float32)
+
+    def _evaluate(self, coefficients: Floats) -> Floats:
         flat = self.shapes.reshape(len(self.shapes), -1)
         return self.template + (coefficients @ flat).reshape(self.template.shape)
 

@@ -79,6 +79,16 @@ def vertex_normals(vertices: Floats, triangles: NDArray[np.int32]) -> Floats:
     return (total / np.maximum(length, 1e-30)).astype(np.float32)
 
 
+def dot(a: Floats, b: Floats) -> Floats:
+    """[P, 3] · [P, 3] → [P]."""
+    return np.einsum("pc,pc->p", a, b)
+
+
+def unit(vectors: Floats) -> Floats:
+    """[P, 3] brought to length 1."""
+    return vectors / np.sqrt(np.maximum(dot(vectors, vectors), 1e-12))[:, None]
+
+
 @njit(cache=True)
 def _fill(screen, inverse_depth, triangles, triangle, weights, nearest):  # pragma: no cover - compiled
     height, width = triangle.shape

@@ -35,7 +35,7 @@ def sample_scene(seed: int) -> Scene:
             rng.choice([rng.uniform(15, 36), rng.uniform(24, 60), rng.uniform(50, 80)], p=[0.45, 0.35, 0.2]), 14, 80
         )
     )
-    melanin = float(np.clip(rng.beta(1.25, 1.5), 0.02, 0.98))
+    melanin = float(np.clip(rng.beta(1.0, 2.1), 0.02, 0.98))
     african, asian = melanin**1.5 * rng.uniform(0.5, 1), rng.uniform(0, 1) ** 1.5 * (1 - abs(melanin - 0.4))
     phenotypes = {
         "gender": gender,
@@ -154,8 +154,8 @@ def _style(rng: np.random.Generator, male: bool, years: float) -> HairStyle:
     if male and rng.random() < 0.08 + 0.14 * (years > 45):
         comb, length = "bald", 0.0
     elif male and rng.random() < 0.85:
-        comb = str(rng.choice(["back", "side", "forward", "up"]))
-        length = float(rng.uniform(0.015, 0.075))
+        comb = str(rng.choice(["back", "side", "forward", "up"], p=[0.27, 0.35, 0.26, 0.12]))
+        length = float(rng.uniform(0.012, 0.055))
     else:
         comb = str(rng.choice(["centre", "side", "back"], p=[0.42, 0.38, 0.20]))
         length = float(
@@ -199,7 +199,7 @@ def _light(rng: np.random.Generator, melanin: float) -> Light:
     warm = rng.normal(0, 0.16)
     tint = np.array([1 + warm, 1.0, 1 - warm])
     sky = rng.uniform(0.22, 0.75)
-    cool = rng.normal(0, 0.12)
+    cool = rng.normal(0, 0.07)
     key = rng.uniform(0.75, 1.35) * (1.25 - 0.6 * sky) * tint
     up = sky * np.array([1 - cool, 1.0, 1 + cool])
     down = sky * rng.uniform(0.25, 0.8) * _jitter_array(rng, 0.15)

@@ -12,15 +12,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from models.training.heads.geometry import IRIS_ANGLE, Mesh
+from models.training.heads.geometry import Mesh
 from models.training.heads.hair import hairline
 from models.training.heads.human import EYES, HAIR, LASHES, SKIN, TEETH, TONGUE, visible_from
 from models.training.heads.noise import Noise
-from models.training.heads.raster import Coverage, interpolate
+from models.training.heads.raster import Coverage, dot, interpolate, unit
 from models.training.heads.scene import Light, Scene
 from models.training.heads.skin import CLOTH, HAIR_CLASS, L_EYE, MOUTH, R_EYE, hair_albedo, paint_eyes, paint_skin
 
 Floats = NDArray[np.float32]
+IRIS_ANGLE = 0.385
+"""Radians between the eye's axis and the edge of the iris."""
 WRAP = np.array([0.38, 0.17, 0.09], np.float32)
 """How far round the terminator red, green and blue light reaches into skin."""
 
@@ -56,9 +58,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     material = mesh.material[index]
     canonical, own = values[:, :3], values[:, 9:15]
     view = np.float32([0, -scene.distance, 0]) - values[:, 6:9]
-    view /= np.linalg.norm(view, axis=1, keepdims=True)
-    normal = values[:, 3:6]
-    normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-6)
+    view, normal = unit(view), unit(values[:, 3:6])
     count = len(index)
     albedo, gloss = np.empty((count, 3), np.float32), np.zeros(count, np.float32)
     kind, sky = np.empty(count, np.uint8), np.ones(count, np.float32)
@@ -75,7 +75,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
 
     at = np.flatnonzero(material == EYES)
     left = index[at] >= mesh.solid + (np.count_nonzero(mesh.material == EYES) // 2)
-    eyes = paint_eyes(own[at, :3], own[at, 3:], left, scene, IRIS_ANGLE)
+    eyes = paint_eyes(own[at, :3], own[at, 3:], left, scene, IRIS_ANGLE * (1.12 if detail < 1 else 1.0))
     albedo[at], gloss[at], kind[at], sky[at] = eyes.albedo, eyes.gloss, eyes.kind, 1 - eyes.crease
 
     at = np.flatnonzero((material == TEETH) | (material == TONGUE))
@@ -87,7 +87,10 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     sky[at] = 0.62 * np.exp(-((canonical[at, 0] / 2.4) ** 2)) + 0.08
 
     at = np.flatnonzero(material == LASHES)
-    albedo[at], sky[at] = 0.012, 0.7
+    lower = (canonical[at, 2] < -0.22)[:, None]
+    tone = albedo[material == SKIN].mean(axis=0) if (material == SKIN).any() else np.zeros(3, np.float32)
+    albedo[at] = np.where(lower, tone * (0.62 - 0.4 * scene.skin.makeup), np.float32(0.012))
+    sky[at] = 0.7
     kind[at] = np.where(canonical[at, 0] > 0, L_EYE, R_EYE)
 
     at = np.flatnonzero(material == HAIR)
@@ -96,7 +99,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     streak = noise(
         np.stack([across * 1.3 + tint * 90, along * 0.7, tint * 40], axis=1).astype(np.float32), (1.6, 1.0, 1.0)
     )
-    level = (0.55 + 0.75 * streak) * (0.72 + 0.5 * tint) * (0.9 + 0.25 * along)
+    level = (0.68 + 0.5 * streak) * (0.84 + 0.28 * tint) * (0.9 + 0.25 * along)
     albedo[at] = hair_albedo(scene) * level[:, None]
     gloss[at], kind[at] = 0.7, HAIR_CLASS
     sky[at] = (0.35 + 0.65 * np.clip(along * 1.6, 0, 1)) * (0.55 + 0.45 * (1 - across**2))
@@ -108,7 +111,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
         448,
         bias=0.004,
     )
-    behind = (normal * view).sum(axis=1) < 0
+    behind = dot(normal, view) < 0
     normal = np.where((behind & (material != HAIR))[:, None], -normal, normal)
     return Seen(material, kind, albedo, gloss, sky, lit, normal, view, own, canonical)
 
@@ -134,7 +137,7 @@ def _scalp(
         hairline(canonical, scene.hair.recede) + 1.4 * (noise(canonical, 2.5) - 0.5) + 0.5 * (noise(canonical, 6) - 0.5)
     )
     grows = np.clip(height / 0.9 + 0.3, 0, 1) * (own[:, 1] < 0.4) * (canonical[:, 2] > -9)
-    albedo[at] += (hair_albedo(scene) * (0.35 + 0.3 * noise(canonical, 5))[:, None] - albedo[at]) * (0.88 * grows)[
+    albedo[at] += (hair_albedo(scene) * (0.5 + 0.35 * noise(canonical, 5))[:, None] - albedo[at]) * (0.88 * grows)[
         :, None
     ]
     hairy = (grows > 0.6) & (kind[at] == 1)
@@ -144,10 +147,9 @@ def _scalp(
 def realistic(seen: Seen, light: Light) -> Floats:
     """[P, 3] linear light."""
     direction = np.float32(light.direction)
-    half = seen.view + direction
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    facing, glint = seen.normal @ direction, np.clip((seen.normal * half).sum(axis=1), 0, 1)
-    rimming = 1 - np.clip((seen.normal * seen.view).sum(axis=1), 0, 1)
+    half = unit(seen.view + direction)
+    facing, glint = seen.normal @ direction, np.clip(dot(seen.normal, half), 0, 1)
+    rimming = 1 - np.clip(dot(seen.normal, seen.view), 0, 1)
     up = (seen.normal[:, 2:3] * 0.5 + 0.5) ** 1.0
     dome = np.float32(light.ground) * (1 - up) + np.float32(light.sky) * up
     key = np.float32(light.key)
@@ -173,10 +175,10 @@ def realistic(seen: Seen, light: Light) -> Floats:
     at = seen.material == HAIR
     color[at] = _hair(seen, at, direction, key, dome[at])
     at = seen.material == EYES
-    mirrored = 2 * (seen.normal[at] * seen.view[at]).sum(axis=1, keepdims=True) * seen.normal[at] - seen.view[at]
-    window = np.clip((mirrored @ _lifted(direction) - 0.972) / 0.015, 0, 1)
+    mirrored = 2 * dot(seen.normal[at], seen.view[at])[:, None] * seen.normal[at] - seen.view[at]
+    window = np.clip((mirrored @ _lifted(direction) - 0.958) / 0.015, 0, 1)
     second = np.clip((mirrored @ _lifted(direction * np.float32([-1, 1, 0.6])) - 0.985) / 0.01, 0, 1)
-    color[at] += (0.6 * window + 0.08 * second)[:, None] * np.maximum(key, 0.4) + 0.035 * dome[at] * np.clip(
+    color[at] += (0.85 * window + 0.08 * second)[:, None] * np.maximum(key, 0.4) + 0.035 * dome[at] * np.clip(
         mirrored[:, 2:3] + 0.2, 0, 1
     )
     return color
@@ -190,15 +192,12 @@ def _lifted(direction: Floats) -> Floats:
 
 def _hair(seen: Seen, at: NDArray[np.bool_], direction: Floats, key: Floats, dome: Floats) -> Floats:
     tangent, normal, view = seen.own[at, :3], seen.normal[at], seen.view[at]
-    tangent = tangent / np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-6)
-    half = view + direction
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    tangent = unit(tangent)
+    half = unit(view + direction)
     tint = seen.own[at, 5]
 
     def lobe(shift: Floats | float, power: float) -> Floats:
-        shifted = tangent + normal * np.asarray(shift)[..., None]
-        shifted /= np.linalg.norm(shifted, axis=1, keepdims=True)
-        across = (shifted * half).sum(axis=1)
+        across = dot(unit(tangent + normal * np.asarray(shift, np.float32)[..., None]), half)
         return np.sqrt(np.clip(1 - across * across, 0, 1)) ** power
 
     facing = normal @ direction

@@ -114,7 +114,7 @@ def paint_eyes(own: Floats, head: Floats, left: NDArray[np.bool_], scene: Scene,
     angle = np.arccos(np.clip(-own[:, 1], -1, 1)) / iris_angle
     turn = np.arctan2(own[:, 2], own[:, 0])
     noise = Noise(scene.skin.seed + 1)
-    sclera = np.float32([0.74, 0.70, 0.67]) * (1 - 0.02 * (scene.years > 60))
+    sclera = np.float32([0.64, 0.60, 0.575]) * (1 - 0.02 * (scene.years > 60))
     veins = np.clip((noise(own * 9, (1.0, 1.0, 2.5)) - 0.62) * 3, 0, 1) * np.clip(angle - 1.1, 0, 1.2)
     albedo = sclera * (1 - veins[:, None] * np.float32([0.05, 0.25, 0.25]))
     fibre = noise(np.stack([np.cos(turn) * 2.6, np.sin(turn) * 2.6, angle * 0.35], axis=1).astype(np.float32), 3.0)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.training.heads.human import EYES, HAIR, LASHES, SKIN
-from models.training.heads.raster import Coverage
+from models.training.heads.raster import Coverage, dot, unit
 from models.training.heads.scene import Light
 from models.training.heads.shade import Seen
 from models.training.heads.skin import CLOTH, EARRING, FACE, L_BROW, L_EYE, L_LIP, MOUTH, NOSE, R_BROW, R_EYE, U_LIP
@@ -19,7 +19,7 @@ def film(seen: Seen, light: Light) -> Floats:
     """[P, 3] linear: smooth shading with soft, warm shadows and a rim, saturated colours: an animated film."""
     direction, key = np.float32(light.direction), np.float32(light.key)
     facing = seen.normal @ direction
-    rim = 1 - np.clip((seen.normal * seen.view).sum(axis=1), 0, 1)
+    rim = 1 - np.clip(dot(seen.normal, seen.view), 0, 1)
     up = seen.normal[:, 2:3] * 0.5 + 0.5
     dome = np.float32(light.ground) * (1 - up) + np.float32(light.sky) * up
     albedo = _saturate(seen.albedo, 1.35) * np.float32(1.06)
@@ -27,9 +27,8 @@ def film(seen: Seen, light: Light) -> Floats:
     lit = (0.25 + 0.75 * seen.lit)[:, None] ** np.float32([0.7, 1.0, 1.05])
     sky = (0.3 + 0.7 * seen.open_sky)[:, None] ** np.float32([0.6, 1.0, 1.0])
     color = albedo * (soft * lit * key * 0.95 + dome * sky * 1.15)
-    half = seen.view + direction
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
-    glint = np.clip((seen.normal * half).sum(axis=1), 0, 1)
+    half = unit(seen.view + direction)
+    glint = np.clip(dot(seen.normal, half), 0, 1)
     color += ((0.03 + 0.10 * seen.gloss) * glint**20 * lit[:, 1])[:, None] * key * (seen.material != HAIR)[:, None]
     color += (0.35 * rim**2.5 * np.clip(seen.normal[:, 2] + 0.5, 0, 1))[:, None] * albedo**0.7 * dome
     at = seen.material == HAIR
@@ -47,8 +46,7 @@ def flat(seen: Seen, light: Light) -> Floats:
     tint = np.float32(light.key) / np.mean(light.key)
     albedo = _posterise(_saturate(seen.albedo, 1.45), seen.kind)
     facing = seen.normal @ direction
-    half = seen.view + direction
-    half /= np.linalg.norm(half, axis=1, keepdims=True)
+    half = unit(seen.view + direction)
     bright = _step(np.minimum(facing + 0.05, (seen.lit - 0.5) * 0.6 + 0.15), 0.0, 0.03)
     bright = np.minimum(bright, _step(seen.open_sky, 0.18, 0.03))
     bright = np.where(
@@ -56,7 +54,7 @@ def flat(seen: Seen, light: Light) -> Floats:
     )
     shadow = np.float32([0.50, 0.44, 0.56]) * (0.5 + 0.5 * tint)
     color = albedo * (shadow + (tint * 1.05 - shadow) * bright[:, None]) * min(level, 1.15)
-    glint = np.clip((seen.normal * half).sum(axis=1), 0, 1)
+    glint = np.clip(dot(seen.normal, half), 0, 1)
     at = seen.material == HAIR
     streak = _step(seen.own[at, 5], 0.62, 0.05) * 0.28
     ring = _step(glint[at] + 0.08 * (seen.own[at, 5] - 0.5), 0.93, 0.015) * bright[at]
@@ -64,6 +62,10 @@ def flat(seen: Seen, light: Light) -> Floats:
     color[at] += 0.35 * ring[:, None] * (albedo[at] ** 0.5)
     at = seen.kind == L_LIP
     color[at] += 0.18 * _step(glint[at], 0.96, 0.01)[:, None]
+    at = seen.kind == FACE
+    if at.any():  # as bright as the picture: drawn skin would else look tanned
+        wanted = (seen.albedo[at].mean(axis=1) * np.clip(facing[at], 0.3, 1) * 1.25).mean() * level
+        color *= np.clip(wanted / max(float(color[at].mean()), 1e-3), 0.8, 2.2)
     _glints(color, seen, direction, 0.966)
     return color
 
@@ -156,5 +158,5 @@ def _glints(color: Floats, seen: Seen, direction: Floats, size: float) -> None:
     at = seen.material == EYES
     light = np.float32([direction[0] * 0.75, min(direction[1], -0.45), max(direction[2], 0.3)])
     light /= np.linalg.norm(light)
-    mirrored = 2 * (seen.normal[at] * seen.view[at]).sum(axis=1, keepdims=True) * seen.normal[at] - seen.view[at]
+    mirrored = 2 * dot(seen.normal[at], seen.view[at])[:, None] * seen.normal[at] - seen.view[at]
     color[at] += 0.9 * _step(mirrored @ light, size, 0.012)[:, None]

@@ -1,0 +1,76 @@
+"""The proportions of a cartoon: larger eyes, smaller nose, mouth and chin, rounder cheeks, a thinner neck."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+
+from models.training.heads.human import Human
+
+Floats = NDArray[np.float32]
+
+TOON_EYES = 1.36
+"""Factor on the eyes."""
+
+
+class Cartoon:
+    """Changes the proportions of anybody: smooth fields over canonical places, then the folds they leave are relaxed."""
+
+    def __init__(self, human: Human) -> None:
+        self._canonical = human.canonical
+        a, b, c = human.triangles.T
+        rows, columns = np.concatenate([a, b, c, b, c, a]), np.concatenate([b, c, a, a, b, c])
+        links = coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(human.count,) * 2).tocsr()
+        links.data[:] = 1
+        degree = np.maximum(np.asarray(links.sum(axis=1)).ravel(), 1)
+        self._mean = links.multiply(1 / degree[:, None]).tocsr().astype(np.float32)
+        x, y, z = human.canonical.T
+        around = np.hypot(np.abs(x) - 3.08, z)
+        ring = np.clip((around - 1.75) / 0.5, 0, 1) * np.clip((6.5 - around) / 2.0, 0, 1) * np.clip((3 - y) / 2, 0, 1)
+        mouth = np.exp(-((x / 3.0) ** 2) - ((z + 7.3) / 1.5) ** 2)
+        fine = human.region.ears + human.region.lips + human.region.mouth_cavity + human.region.eye_cavity
+        self._relax = (ring * (1 - mouth) * np.clip(1 - fine, 0, 1) * (np.abs(x) < 8))[:, None].astype(np.float32) * 0.6
+
+    def __call__(self, vertices: Floats, eyes: Floats) -> tuple[Floats, Floats]:
+        """Vertices [V, 3] and eyeballs [2, 4] (centre, radius), metres, as `Human.build` returns them."""
+        moved, eyes = _stretched(vertices, eyes, self._canonical)
+        for _ in range(14):
+            moved = moved + (self._mean @ moved - moved) * self._relax
+        return moved.astype(np.float32), eyes
+
+
+def _stretched(vertices: Floats, eyes: Floats, canonical: Floats) -> tuple[Floats, Floats]:
+    """Larger eyes, smaller nose, mouth and chin, rounder cheeks, thinner neck: smooth fields over canonical places."""
+    moved = vertices.copy()
+    x, y, z = canonical.T
+    front = np.clip((4.0 - y) / 4.0, 0, 1)
+
+    def bump(cx: float, cz: float, inner: float, outer: float) -> Floats:
+        distance = np.hypot(x - cx, z - cz)
+        t = np.clip((outer - distance) / (outer - inner), 0, 1)
+        return (t * t * (3 - 2 * t) * front)[:, None].astype(np.float32)
+
+    nose = bump(0, -4.4, 1.3, 3.4)
+    base = np.float32([0, -0.020, -0.036])
+    moved -= (vertices - base) * nose * np.float32([0.30, 0.42, 0.26])
+    mouth = bump(0, -7.3, 2.6, 4.6)
+    moved -= (vertices - np.float32([0, -0.02, -0.070])) * mouth * np.float32([0.12, 0.0, 0.05])
+    chin = (np.clip((-6.5 - z) / 5, 0, 1) * np.clip((z + 15) / 3, 0, 1))[:, None]
+    moved -= np.stack([vertices[:, 0] * 0.16, vertices[:, 1] * 0, (vertices[:, 2] + 0.065) * 0.18], axis=1) * chin
+    for side in (-1, 1):
+        moved += bump(side * 4.9, -4.2, 0.5, 3.6) * np.float32([side * 0.003, -0.0035, 0.0])
+    skull = np.clip((z - 0.5) / 5, 0, 1)[:, None]
+    moved += (vertices - np.float32([0, 0.07, 0.0])) * skull * np.float32([0.05, 0.03, 0.07])
+    neck = (np.clip((-11 - z) / 2, 0, 1) * np.clip((z + 18) / 4, 0, 1))[:, None]
+    moved[:, :1] -= vertices[:, :1] * neck * 0.14
+    eyes = eyes.copy()
+    for eye, side in zip(eyes, (-1, 1), strict=True):
+        around, lids = bump(side * 3.08, 0.0, 1.9, 4.4), bump(side * 3.08, 0.0, 1.7, 3.2)
+        grown = TOON_EYES - 1
+        moved += (vertices - eye[:3]) * grown * np.concatenate([around, lids, around], axis=1)
+        back = np.float32([side * 0.0018, 0.88 * grown * eye[3], -0.0012])
+        moved += np.concatenate([around, lids, around], axis=1) * back
+        eye[:3] += back
+        eye[3] *= TOON_EYES
+    return moved.astype(np.float32), eyes
