@@ -1,0 +1,132 @@
+"""From files, through real codecs: faults keep their frame numbers; the wrong w+; real renders."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from models.blazeface import BlazeFaceDetector
+from models.checkpoint import load_checkpoint
+from models.zoo import WEIGHTS
+from pipeline.metrics import measure, measure_arrays
+from stages.geometry import align_face
+from stages.pixels import from_network, to_network
+from tests.helpers import write_clip
+from tests.pipeline.metrics.makers import FAULTS, FAULTY, alternating, clip, render
+
+BASE = Fraction(1, 240)
+SHARED = Path(__file__).parents[4] / "shared" / "data" / "390.mp4"
+
+
+@pytest.fixture(scope="module")
+def frames():
+    source = clip()
+    return source, render(source)
+
+
+@pytest.fixture(scope="module")
+def source(frames, tmp_path_factory):
+    return encode(tmp_path_factory.mktemp("flicker") / "in.mp4", frames[0], crf=12)
+
+
+def encode(path, pictures, crf=18, pts=None):
+    """As the pipeline writes it: x264."""
+    pts = pts or [10 * i for i in range(len(pictures))]
+    return write_clip(path, pictures, time_base=BASE, pts=pts, options={"crf": str(crf)})
+
+
+def test_an_untouched_render_passes_through_x264(source, frames, tmp_path):
+    report = measure(source, encode(tmp_path / "out.mp4", frames[1]))
+    assert report.passed, report.table()
+    assert report.frames == len(frames[0])
+    assert {v.region for v in report.verdicts} >= {"inside", "outside"}
+
+
+def test_a_copy_passes(source, frames, tmp_path):
+    report = measure(source, encode(tmp_path / "copy.mp4", frames[0]))
+    assert report.passed, report.table()
+    assert {v.region for v in report.verdicts} <= {"outside", "frame"}
+
+
+@pytest.mark.parametrize("fault", ["shown_before", "left_out_and_early", "jump_right", "twice_as_styled"])
+def test_faults_survive_the_encoder(source, frames, tmp_path, fault):
+    report = measure(source, encode(tmp_path / "out.mp4", FAULTS[fault](frames[1], FAULTY)))
+    assert next(iter(report.bad_frames)) == FAULTY, report.table()
+
+
+def test_alternation_survives_the_encoder(source, frames, tmp_path):
+    report = measure(source, encode(tmp_path / "out.mp4", alternating(frames[1])))
+    assert "color_offset" in {v.metric for v in report.failures}
+    assert len(report.bad_frames) >= 25, report.table()
+
+
+def test_a_dropped_frame_is_named_by_its_missing_time(source, frames, tmp_path):
+    kept = [i for i in range(len(frames[1])) if i != FAULTY]
+    report = measure(source, encode(tmp_path / "out.mp4", [frames[1][i] for i in kept], pts=[10 * i for i in kept]))
+    verdict = next(v for v in report.failures if v.metric == "missing_frames")
+    assert verdict.frames == (FAULTY,)
+    assert list(report.bad_frames) == [FAULTY], report.table()
+
+
+def test_the_report_of_the_render_tells_range_and_shots(source, frames, tmp_path):
+    output = encode(tmp_path / "out.mp4", frames[1][8:20])
+    told = {"config": {"read": {"start": 8, "end": 20}}, "shots": [{"first_frame": 8}, {"first_frame": 14}]}
+    output.with_name("out.mp4.report.json").write_text(json.dumps(told))
+    report = measure(source, output)
+    assert report.frames == 12
+    assert report.shots == [8, 14]
+    assert report.passed, report.table()
+
+
+def test_the_wrong_style_in_one_frame_is_named(portrait):
+    """The embedded model, with the mean w instead of the face's own w+ in one frame."""
+    net = load_checkpoint(WEIGHTS / "lite_toon.safetensors")
+    landmarks = BlazeFaceDetector().detect(portrait)[0].landmarks
+    aligned = torch.from_numpy(to_network(align_face(portrait, landmarks).astype(np.float32) / np.float32(255)))[None]
+    source, result, wrong = [], [], 7
+    with torch.inference_mode():
+        wplus = net.encode_style(aligned)
+        assert net.latent_avg is not None
+        for index in range(12):
+            matrix = np.array([[0.5, 0, -50 - 0.6 * index], [0, 0.5, -8 + 0.3 * index]])
+            window = cv2.warpAffine(portrait, matrix, (128, 128), flags=cv2.INTER_AREA)
+            latent = net.invert(
+                torch.from_numpy(to_network(window.astype(np.float32) / np.float32(255)))[None], aligned
+            )
+            latent = latent._replace(wplus=net.latent_avg[None] if index == wrong else wplus)
+            image = from_network(net.synthesize(latent)[0])
+            source.append(window)
+            small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
+            result.append(np.clip(np.rint(small * 255), 0, 255).astype(np.uint8))
+    report = measure_arrays(source, result)
+    assert next(iter(report.bad_frames)) == wrong, report.table()
+    good = [i for i in range(12) if i != wrong]
+    untouched = measure_arrays([source[i] for i in good[:7]], [result[i] for i in good[:7]])
+    assert untouched.passed, untouched.table()
+
+
+@pytest.mark.release
+def test_a_real_render_passes_and_its_faults_do_not(tmp_path):
+    if not SHARED.exists():
+        pytest.skip("needs the clip 390.mp4")
+    from pipeline import render as render_clip
+    from tests.helpers import decode_all
+
+    output = tmp_path / "390.mp4"
+    rendered = render_clip(SHARED, output, task="toonify", overrides={"read.end": 48, "report.preview_frames": 0})
+    report = measure(SHARED, output)
+    assert report.passed, report.table()
+    assert report.seconds < rendered.seconds
+    source, result = decode_all(SHARED)[:48], decode_all(output)
+    for fault in ("shown_before", "shown_again_and_late", "left_out_and_early", "lighter"):
+        found = measure_arrays(source, FAULTS[fault](result, 20))
+        assert next(iter(found.bad_frames)) == 20, f"{fault}\n{found.table()}"
+    for dx, dy in ((1, 0), (0, 1)):
+        found = measure_arrays(source, [*result[:20], np.roll(result[20], (dy, dx), (0, 1)), *result[21:]])
+        assert next(iter(found.bad_frames)) == 20, found.table()
+    found = measure_arrays(source, alternating(result))
+    assert len(found.bad_frames) == 48, found.table()
