@@ -14,8 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from models.errors import CheckpointError, ModelError
@@ -111,7 +110,8 @@ def save_directions(path: str | Path, directions: Directions, metadata: Mapping[
     """Write a .safetensors file: `directions` [N, L, style_dim] and `values` [N]; names, layers and method as metadata.
 
     Args:
-        metadata: more of it, e.g. model and model_sha256. The file appears under its name only when it is complete.
+        metadata: more of it, e.g. model and model_sha256. The same directions and metadata give the same bytes, and
+            the file appears under its name only when it is complete.
 
     Raises:
         CheckpointError: it cannot be written there.
@@ -123,14 +123,25 @@ def save_directions(path: str | Path, directions: Directions, metadata: Mapping[
         "method": directions.method,
     }
     state = {"directions": directions.vectors.contiguous(), "values": directions.values.contiguous()}
+    data = _in_order(save(state, text))
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        save_file(state, part, metadata=text)
+        part.write_bytes(data)
         os.replace(part, path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be written ({error})", "choose a folder that can be written") from error
+    except OSError as error:
+        raise CheckpointError(
+            f"{path}: cannot be written ({error.strerror or error})", "choose a folder that can be written"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same safetensors file with its header sorted: the library writes metadata in a random order."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.dumps(json.loads(data[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
 def _readers(generator: Generator) -> list[list[ModulatedConv]]:

@@ -40,7 +40,7 @@ class Sampler:
                 "truncation: this model has no centre (latent_avg) to bring w towards",
                 "leave --truncation out, or take a file that holds latent_avg",
             )
-        _check_mapping(net)
+        check_mapping(net)
         self._net = net
         self._truncation = truncation
         self._device = next(net.parameters()).device
@@ -94,7 +94,7 @@ def looped(points: Sequence[Tensor], frames: int) -> Iterator[Tensor]:
         yield torch.from_numpy(spline(frame / frames)).float()[None]
 
 
-def _check_mapping(net: StyleGANEX) -> None:
+def check_mapping(net: StyleGANEX) -> None:
     """A network that was trained as a translator only has a mapping that no loss ever saw."""
     says = net.metadata.get("can_sample")
     if says == "no":

@@ -9,7 +9,7 @@ import logging
 import sys
 from collections.abc import Sequence
 
-VERBS = ("batch", "explain", "flicker", "models", "sample", "train")
+VERBS = ("analyze", "batch", "directions", "explain", "flicker", "models", "sample", "train")
 """Commands besides `render`, which is the one without a word."""
 
 

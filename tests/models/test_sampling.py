@@ -29,6 +29,7 @@ def test_seeds_are_those_that_everyone_knows():
             seed_z(seed, 8)
 
 
+@torch.inference_mode()
 def test_image_is_that_of_plain_sampling(net):
     sampler = Sampler(net, truncation=0.7)
     image = sampler.image(sampler.wplus(5))
@@ -38,6 +39,7 @@ def test_image_is_that_of_plain_sampling(net):
     assert torch.allclose(image, together[1], atol=1e-4)
 
 
+@torch.inference_mode()
 @pytest.mark.parametrize("change", [{"has_encoder": False, "num_skips": 0}, {"has_feature": False, "num_skips": 0}])
 def test_generators_and_psp_files_too(change):
     net = fill(StyleGANEX(replace(TINY, **change))).eval().requires_grad_(False)

@@ -57,6 +57,7 @@ def read(path):
     return np.asarray(cv2.imread(str(path)))[:, :, ::-1]
 
 
+@torch.inference_mode()
 def drawn(net, seed, truncation=1.0):
     return to_uint8(net.sample(seed_z(seed, 16), truncation))[0].permute(1, 2, 0).numpy()
 
@@ -103,6 +104,7 @@ def test_loop_passes_the_seeds_and_closes(here, model, net):
     assert np.abs(video[6].astype(int) - pictures[6]).mean() < 5
 
 
+@torch.inference_mode()
 def test_mixing_takes_layers_from_the_columns(here, model, net):
     assert sample(model, "--mix", "1-2:8,9,10", "--layers", "4-7", "-o", "mix.png") == 0
     sheet = read("mix.png")
