@@ -31,6 +31,8 @@ class TrainConfig(Section):
     """`size`, a key of models.config.SIZES (default lite), and fields of ModelConfig that differ from it."""
     init: str | None = None
     """Weight file to start from; every tensor that fits is taken. null: from nothing."""
+    metadata: dict[str, str] = Field(default_factory=dict)
+    """Free text that the weight file carries, e.g. task and licence."""
     output: str = "output/train"
     """Folder of checkpoints, samples and log; a checkpoint there is resumed."""
     device: str = "auto"

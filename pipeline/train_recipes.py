@@ -25,7 +25,7 @@ def make_learner(config: TrainConfig, model: ModelConfig, world: World, device: 
     """
     init = load_checkpoint(config.init) if config.init is not None else None
     source = _source(config, model, world)
-    edits = config.data.edits if isinstance(config.data, FolderSettings) else ()
+    edits = tuple(config.data.edits) if isinstance(config.data, FolderSettings) else ()
     return EncoderLearner(
         model,
         source,
@@ -34,7 +34,8 @@ def make_learner(config: TrainConfig, model: ModelConfig, world: World, device: 
         config.encoder,
         seed=config.run.seed,
         init=init,
-        directions=len(edits),
+        directions=edits,
+        metadata=config.metadata,
         world=world,
         device=device,
     )

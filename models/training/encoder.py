@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -56,7 +57,8 @@ class EncoderLearner:
         *,
         seed: int = 0,
         init: StyleGANEX | None = None,
-        directions: int = 0,
+        directions: tuple[str, ...] = (),
+        metadata: Mapping[str, str] | None = None,
         world: World | None = None,
         device: torch.device | None = None,
     ) -> None:
@@ -69,7 +71,8 @@ class EncoderLearner:
             self._start_from(init)
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False).eval()
-        codes = 0.05 * torch.randn(directions, config.num_styles, config.style_dim)
+        self._metadata = dict(metadata or {}) | ({"directions": ",".join(directions)} if directions else {})
+        codes = 0.05 * torch.randn(len(directions), config.num_styles, config.style_dim)
         self.directions = nn.Parameter(codes.to(self.device)) if directions else None
         self.average.editing_w = codes.clone() if directions else None
         self.net.to(self.device)
@@ -171,7 +174,7 @@ class EncoderLearner:
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
         """weights.safetensors: the averaged network."""
-        save_checkpoint(self.average, folder / "weights.safetensors", metadata)
+        save_checkpoint(self.average, folder / "weights.safetensors", self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""

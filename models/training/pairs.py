@@ -20,6 +20,15 @@ from models.training.settings import Settings
 from models.training.views import Face, ViewSettings, aligned_view, draw_view, sampling_grid, take
 
 
+class EditSettings(Settings):
+    """One attribute that a direction is learned for, from arrays `variant_NAME`."""
+
+    attributes: tuple[str, ...] = Field(min_length=1)
+    """Entries of the samples' `attributes`; the mean of their change tells how far a variant is from its scene …"""
+    unit: float = Field(default=1.0, gt=0)
+    """… and this much change is strength 1."""
+
+
 class PairSettings(Settings):
     """What a pair is made of."""
 
@@ -27,8 +36,8 @@ class PairSettings(Settings):
     """Array that the network sees; sketch and parsing need a model of 1 and 19 input channels."""
     target: str = "image"
     """Array that it should draw: toon3d, ink, image, …"""
-    edits: tuple[str, ...] = ()
-    """Attributes NAME whose arrays `edit_NAME` are the targets; one direction is learned for each, in this order."""
+    edits: dict[str, EditSettings] = Field(default_factory=dict)
+    """Edits by NAME, whose arrays `variant_NAME` are the targets; one direction is learned for each, in this order."""
     unchanged: float = Field(default=0.3, ge=0, le=1)
     """Share of edit pairs of strength 0: the target is the input itself."""
     degrade: tuple[float, float] | None = None
@@ -160,35 +169,35 @@ class PairSource:
     def _pair(self, index: int, rng: np.random.Generator, settings: PairSettings) -> Pair:
         names = [settings.input, settings.target, "landmarks"]
         which = int(rng.integers(len(settings.edits))) if settings.edits else 0
-        edit = f"edit_{settings.edits[which]}" if settings.edits else ""
-        names += [edit, f"{edit}_strength"] if edit else []
+        edit = list(settings.edits)[which] if settings.edits else ""
+        variant = f"variant_{edit}" if edit else settings.target
+        names += [variant, "attributes", f"attributes_{edit}"] if edit else []
         names += ["parsing"] if settings.palette else []
         arrays = self._samples.load(index, names)
-        for name in (settings.input, edit or settings.target):
+        for name in (settings.input, variant):
             if name not in arrays:
                 raise UserError(f"training sample {index}: no array {name!r}", "make the set with it")
-        x, y, strength = arrays[settings.input], arrays.get(settings.target), 0.0
+        x, y, strength = arrays[settings.input], arrays[variant], 0.0
         if edit:
-            x, y, strength = self._edit(arrays, edit, rng, settings)
-        assert y is not None
+            strength = self._change(arrays, edit, settings.edits[edit])
+            if rng.random() < 0.5:
+                x, y, strength = y, x, -strength
+            if rng.random() < settings.unchanged:
+                y, strength = x, 0.0
         height, width = x.shape[:2]
         marks = arrays.get("landmarks")
         face = Face.of_aligned() if marks is None else Face.from_landmarks(marks, height, width)
         return Pair(x, y, face, which, strength, arrays.get("parsing"))
 
-    @staticmethod
-    def _edit(
-        arrays: dict[str, np.ndarray], edit: str, rng: np.random.Generator, settings: PairSettings
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Any two states of the scene, and the way between them along the attribute."""
-        variants = arrays[edit]
-        variants = variants if variants.ndim == 4 else variants[None]
-        steps = np.atleast_1d(arrays.get(f"{edit}_strength", np.ones(len(variants))))
-        states = [(arrays[settings.input], 0.0), *zip(variants, steps.tolist(), strict=True)]
-        first = int(rng.integers(len(states)))
-        other = (first + int(rng.integers(1, len(states)))) % len(states)
-        second = first if rng.random() < settings.unchanged else other
-        return states[first][0], states[second][0], states[second][1] - states[first][1]
+    def _change(self, arrays: dict[str, np.ndarray], edit: str, settings: EditSettings) -> float:
+        """Strength from a scene to its variant."""
+        known = self._samples.attributes
+        for name in settings.attributes:
+            if name not in known:
+                raise UserError(f"data.edits.{edit}: no attribute {name!r}", f"the samples have {', '.join(known)}")
+        places = [known.index(name) for name in settings.attributes]
+        change = arrays[f"attributes_{edit}"][places] - arrays["attributes"][places]
+        return float(change.mean()) / settings.unit
 
     @staticmethod
     def _photograph(pair: Pair, rng: np.random.Generator, settings: PairSettings) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,7 @@ def palette_code(image: np.ndarray, parsing: np.ndarray | None, dim: int, rng: n
         parsing: uint8 [h, w], or None: the whole picture counts as each region.
         dim: width of z; what does not fit is left out.
     """
-    lab = cv2.cvtColor(np.float32(image) / 255, cv2.COLOR_RGB2Lab)
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2Lab)
     known = []
     for labels in (SKIN, HAIR, CLOTHES, BACKGROUND):
         inside = np.isin(parsing, labels) if parsing is not None else np.ones(lab.shape[:2], bool)

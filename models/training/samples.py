@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +18,14 @@ class Samples(Protocol):
 
     What the arrays hold: `image`, `toon3d`, `ink` uint8 [h, w, 3] RGB; `sketch` uint8 [h, w] or [h, w, 1 or 3], dark on
     white; `parsing` uint8 [h, w], BiSeNet's 19 labels (255: none); `landmarks` float [68, 2], iBUG order, pixel indices
-    (x, y) of `image`; for an attribute NAME, `edit_NAME` uint8 [K, h, w, 3] or [h, w, 3]: the same scene with that
-    attribute changed, and `edit_NAME_strength` float [K] or []: by how much (absent: 1).
+    (x, y) of `image`; `attributes` float [A]; for an edit NAME, `variant_NAME` uint8 [h, w, 3] and `attributes_NAME`
+    [A]: the same scene with that one thing changed.
     """
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the entries of `attributes`."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -29,7 +35,7 @@ class Samples(Protocol):
 
 
 class SampleFolder:
-    """The .npz files of a folder, in the order of their names.
+    """The .npz files of a folder, in the order of their names; its heads.json names the attributes.
 
     Args:
         folder: where they are.
@@ -45,9 +51,17 @@ class SampleFolder:
         if not self._paths:
             what = "no .npz samples in it" if self.folder.is_dir() else "no such folder"
             raise UserError(f"training data {self.folder}: {what}", "set data.folder to where the samples were made")
+        self.attributes = self._read_attributes()
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def _read_attributes(self) -> tuple[str, ...]:
+        index = self.folder / "heads.json"
+        try:
+            return tuple(json.loads(index.read_text(encoding="utf-8"))["attributes"]) if index.exists() else ()
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{index}: cannot be read ({error!r})", "make the set again") from error
 
     def load(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Samples.load`; only the named arrays are read from the file."""

@@ -37,8 +37,9 @@ def draw_head(rng: np.random.Generator, px: int, eye: float = 1.0, hair: tuple[i
 
 
 def make_samples(folder: Path, count: int, px: int = 128) -> Path:
-    """`count` .npz files."""
+    """`count` .npz files and heads.json."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "heads.json").write_text('{"attributes": ["lightness", "age"]}')
     for number in range(count):
         states = [np.random.default_rng(number) for _ in range(4)]
         image, parsing, landmarks = draw_head(states[0], px)
@@ -54,7 +55,8 @@ def make_samples(folder: Path, count: int, px: int = 128) -> Path:
             sketch=sketch,
             parsing=parsing,
             landmarks=landmarks,
-            edit_hair=np.stack([dark, light]),
-            edit_hair_strength=np.float32([-1, 1]),
+            variant_hair=light if number % 2 else dark,
+            attributes=np.array([0, 30], np.float32),
+            attributes_hair=np.array([0.5 if number % 2 else -0.5, 30], np.float32),
         )
     return folder

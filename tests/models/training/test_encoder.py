@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -7,6 +8,7 @@ import torch
 from models.checkpoint import load_checkpoint
 from models.config import SIZES
 from models.latent import Latent
+from models.training.batches import Batch
 from models.training.encoder import EncoderLearner, EncoderSettings, render
 from models.training.encoder_losses import LossSettings
 from models.training.log import read_losses
@@ -28,12 +30,12 @@ def folder(tmp_path_factory):
 
 
 def learner(
-    folder, *, losses=SUBSTITUTES, rates=RATES, settings=None, channels=3, attention=0, **pairs
+    folder, *, losses=SUBSTITUTES, rates=RATES, settings=None, channels=3, attention=0, **pairs: Any
 ) -> EncoderLearner:
     model = replace(SIZES["tiny"], input_channels=channels, attention=attention)
-    chosen = PairSettings(scenes=1, crops=2, view=ViewSettings(crop_px=(64, 64)), **pairs)
+    chosen = PairSettings.model_validate({"scenes": 1, "view": ViewSettings(crop_px=(64, 64))} | pairs)
     source = PairSource(SampleFolder(folder), chosen, model, 0)
-    edits = len(chosen.edits)
+    edits = tuple(chosen.edits)
     return EncoderLearner(model, source, losses, rates, settings or EncoderSettings(ema=0.9), directions=edits)
 
 
@@ -44,9 +46,9 @@ def train(made: EncoderLearner, folder: Path, until: int | None = None) -> list[
     return read_losses(folder / "losses.csv")
 
 
-KINDS = {
+KINDS: dict[str, dict[str, Any]] = {
     "toon": {"target": "toon3d", "noise": True},
-    "edit": {"edits": ("hair",), "attention": 1},
+    "edit": {"edits": {"hair": {"attributes": ["lightness"], "unit": 0.5}}, "attention": 1},
     "sketch": {"input": "sketch", "channels": 1, "palette": True},
     "mask": {"input": "parsing", "channels": 19},
     "sr": {"degrade": (4, 8)},
@@ -59,6 +61,7 @@ def test_every_kind_of_pair_trains_to_a_file_that_loads(folder, tmp_path, kind):
     net = load_checkpoint(tmp_path / "weights.safetensors")
     assert net.metadata["steps"] == "2"
     if kind == "edit":
+        assert net.metadata["directions"] == "hair"
         assert net.editing_w is not None
         assert net.editing_w.shape == (1, net.config.num_styles, net.config.style_dim)
     assert (tmp_path / "samples.png").stat().st_size > 500
@@ -102,9 +105,8 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(folder):
         for count in (1, 2)
     )
     halves = [parts.source.batch(number) for number in range(2)]
-    whole.source.batch = lambda step: type(halves[0])(  # type: ignore[method-assign]
-        *(None if a is None or b is None else torch.cat([a, b]) for a, b in zip(*halves, strict=True))
-    )
+    joined = {name: torch.cat([getattr(half, name) for half in halves]) for name in ("x", "y", "aligned", "face")}
+    whole.source.batch = lambda step: Batch(**joined)  # type: ignore[method-assign]
     assert parts.step(0, 10)["loss"] == pytest.approx(whole.step(0, 10)["loss"], rel=1e-5)
     grads = [[p.grad for p in made.parameters if p.grad is not None] for made in (whole, parts)]
     for a, b in zip(*grads, strict=True):
