@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -133,9 +134,21 @@ class LatentFile(AbstractContextManager["LatentFile"]):
         return self._frame(row)
 
     def check(self, config: ModelConfig) -> None:
-        """Raise LatentError unless the network of `config` takes these w+."""
+        """Raise LatentError unless the network of `config` takes what is in the file."""
         if (shape := self._shape("wplus")) is not None:
             check_wplus(str(self._path), shape[1], shape[2], config, self.info.model)
+        parts = {
+            "first-layer feature": (self._channels("feature", 1), (config.generator_channels[0],)),
+            "skip features": (self._channels("skips.0", 64), config.skip_channels),
+            "noise maps": (self._channels("noise.0", 64), (1,) * config.num_noises),
+        }
+        wrong = [name for name, (held, wanted) in parts.items() if held and held != wanted]
+        if wrong:
+            raise LatentError(
+                f"{self._path}: the {' and '.join(wrong)} in it (model {self.info.model or 'not noted'}) are not those "
+                "of this model",
+                "use the model that the latents were made with, or record w+ alone",
+            )
 
     def _frame(self, row: int) -> LatentFrame:
         faces = tuple(self._face(entry) for entry in range(self._starts[row], self._ends[row]))
@@ -176,6 +189,11 @@ class LatentFile(AbstractContextManager["LatentFile"]):
 
     def _shape(self, key: str) -> list[int] | None:
         return self._file.get_slice(key).get_shape() if key in self._keys else None
+
+    def _channels(self, prefix: str, most: int) -> tuple[int, ...]:
+        """Channels of the tensors PREFIX.0, PREFIX.1, …, as far as there are any."""
+        shapes = takewhile(bool, (self._shape(f"{prefix}.{k}") for k in range(most)))
+        return tuple(shape[1] for shape in shapes if shape)
 
     def _read_info(self, metadata: dict[str, str]) -> LatentInfo:
         version = metadata.get("version", "")

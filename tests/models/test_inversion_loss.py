@@ -76,18 +76,24 @@ def test_loss_is_distance_plus_weighted_regularizer():
     torch.testing.assert_close(silent, MultiscaleDistance()(net.synthesize(latent), F.avg_pool2d(target, 4)))
 
 
+class Square:
+    """A smooth distance, so that differences say something."""
+
+    name = "square"
+
+    def __call__(self, a, b):
+        return (a - b).square().mean(dim=(1, 2, 3))
+
+
 def test_gradients_are_those_of_finite_differences():
     """Along random directions of w+, f and every noise map, central differences in float64."""
     net, latent, noise, target = parts()
     feature = latent.feature
     assert feature is not None
 
-    def square(a, b):  # smooth, so that differences say something
-        return (a - b).square().mean(dim=(1, 2, 3))
-
     def loss(*tensors):
         moved = latent._replace(wplus=tensors[0], feature=tensors[1])
-        return inversion_loss(net, moved, tensors[2:], target, square, 1.0).sum()
+        return inversion_loss(net, moved, tensors[2:], target, Square(), 1.0).sum()
 
     values = [latent.wplus, feature, *noise]
     leaves = [value.detach().clone().requires_grad_() for value in values]

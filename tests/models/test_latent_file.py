@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import weakref
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -40,10 +41,10 @@ def face(number: int, size: int = 4) -> FaceLatent:
     latent = Latent(
         torch.randn(1, L, D, generator=generator),
         torch.randn(1, 12, size, size + 1, generator=generator),
-        tuple(torch.randn(1, 3, k + 1, size, generator=generator) for k in range(2)),
+        tuple(torch.randn(1, c, size, size + 1, generator=generator) for c in TINY.skip_channels),
         torch.randn(1, 3, size, size + 1, generator=generator).half(),
     )
-    noise = tuple(torch.randn(1, 1, size, size, generator=generator) for _ in range(3))
+    noise = tuple(torch.randn(1, 1, size, size, generator=generator) for _ in range(TINY.num_noises))
     geometry = {"window": np.array([0.1, -3.25, number / 7]), "size": np.array([64, 48, 1])}
     return FaceLatent(latent, noise, 7 + number, geometry)
 
@@ -196,6 +197,8 @@ def test_missing_frames_and_other_models(path):
             assert "--start" in error.value.remedy
     with pytest.raises(LatentError, match=rf"\[{L}, {D}\] \(model tiny\), this model needs \[18, 512\]"):
         load_latents(path, SIZES["full"])
+    with pytest.raises(LatentError, match=r"first-layer feature and skip features in it .* not those of this model"):
+        load_latents(path, replace(TINY, generator_channels=(10, *TINY.generator_channels[1:]), num_skips=3))
 
 
 def test_damage_is_said(tmp_path, path):

@@ -120,7 +120,7 @@ def test_network_and_start_stay_as_they_were():
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
     assert torch.equal(initial.wplus, kept[0])
-    assert torch.equal(initial.feature, kept[1])
+    assert torch.equal(initial.feature, kept[1])  # pyright: ignore[reportArgumentType]
     assert not result.latent.wplus.requires_grad
 
 
