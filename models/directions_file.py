@@ -128,7 +128,7 @@ def _shaped(path: Path, label: str, value: Any, config: ModelConfig, index: str 
     layers, width = config.num_styles, config.style_dim
     wanted = f"[{width}], [{layers}, {width}] or [N, {layers}, {width}]"
     if isinstance(value, np.ndarray) and value.dtype.kind in "fiu":
-        value = torch.from_numpy(np.ascontiguousarray(value, dtype=np.float32))
+        value = torch.from_numpy(np.array(value, dtype=np.float32, order="C"))
     if not isinstance(value, Tensor) or value.is_complex():
         raise CheckpointError(f"{where}a {type(value).__name__}, not an array of numbers", f"give {wanted}")
     shape = tuple(value.shape)
