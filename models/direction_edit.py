@@ -97,7 +97,7 @@ class DirectionEdit:
 
 def _placed(number: int, term: WeightedDirection, num_styles: int, style_dim: int) -> Tensor:
     """[1, L, style_dim] float64, zero outside the term's layers."""
-    rows = term.direction.detach().to("cpu", torch.float64)
+    rows = term.direction.detach().cpu().double()
     rows = rows[None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or rows.shape[0] not in (1, num_styles) or rows.shape[1] != style_dim:
         raise ModelError(

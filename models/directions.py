@@ -59,7 +59,7 @@ def closed_form_directions(net: StyleGANEX, layers: Iterable[int] | None = None,
     chosen = _chosen(net, layers)
     _check_count(count, net.config.style_dim, f"this model's w has {net.config.style_dim} dimensions")
     readers = _readers(net.generator)
-    weights = [conv.modulation.weight.detach().to("cpu", torch.float64) for i in chosen for conv in readers[i]]
+    weights = [conv.modulation.weight.detach().cpu().double() for i in chosen for conv in readers[i]]
     rows = torch.cat(weights)
     rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12)
     values, vectors = _leading(rows.T @ rows, count)
@@ -94,7 +94,7 @@ def principal_directions(
     for start in range(0, samples, _CHUNK):
         z = torch.from_numpy(random.randn(min(_CHUNK, samples - start), dim)).float().to(device)
         with torch.inference_mode():
-            w = net.mapping(z).to("cpu", torch.float64)
+            w = net.mapping(z).cpu().double()
         shift = w.mean(dim=0) if shift is None else shift
         total += (w - shift).sum(dim=0)
         products += (w - shift).T @ (w - shift)

@@ -10,13 +10,14 @@ import torch
 
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import SIZES
+from models.official import to_official
 from models.sampling import seed_z
 from models.styleganex import StyleGANEX
 from pipeline.errors import ConfigError
 from pipeline.sample import parse_grid, parse_seeds
 from run_pipeline import run
 from stages.pixels import to_uint8
-from tests.golden.make_model_goldens import fill
+from tests.golden.make_model_goldens import fill, normal
 from tests.helpers import decode_all, timing
 
 TINY = replace(SIZES["tiny"], resolution=64, generator_channels=(12, 12, 10, 10, 8), has_encoder=False, num_skips=0)
@@ -24,8 +25,11 @@ TINY = replace(SIZES["tiny"], resolution=64, generator_channels=(12, 12, 10, 10,
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "tiny.safetensors"
-    save_checkpoint(fill(StyleGANEX(TINY)), path)
+    """A StyleGAN2 file, with rosinality's key names."""
+    path = tmp_path_factory.mktemp("model") / "tiny.pt"
+    state = to_official(fill(StyleGANEX(TINY)).state_dict())
+    generator = {key.removeprefix("decoder."): value for key, value in state.items() if key.startswith("decoder.")}
+    torch.save({"g_ema": generator, "latent_avg": normal("average", (16,))}, path)
     return path
 
 
