@@ -30,7 +30,7 @@ PALETTE = np.array(
 """CelebAMask-HQ's colour of every label [19, 3], in the order of `models.parsing.CLASSES` (theirs is another)."""
 
 _REMEDY = f"give an 8-bit PNG with labels 0–{len(CLASSES) - 1} ({NONE}: none) or CelebAMask-HQ's colours"
-_PHOTO = f"{_REMEDY}; an ordinary picture must be parsed first"
+_PHOTO = f"{_REMEDY}; an ordinary picture is parsed first with --source photo"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ def check_drawing(rgb: Image) -> None:
     if colored > _MAX_COLORED:
         raise UserError(
             f"not a line drawing: {colored:.0%} of the pixels are coloured, like a photograph's",
-            "give a grey drawing, dark lines on white, or have the lines drawn from the picture",
+            "give a grey drawing, dark lines on white, or have the lines drawn from the picture (--source photo)",
         )
     grey = _grey(rgb)
     paper, dark = float((grey > 0.8).mean()), float((grey < 0.2).mean())
@@ -111,7 +111,7 @@ def check_drawing(rgb: Image) -> None:
         raise UserError(f"not dark lines on white: {dark:.0%} of the pixels are nearly black", "invert the drawing")
     raise UserError(
         f"not a line drawing: only {paper:.0%} of the pixels are white paper, {1 - paper - dark:.0%} are grey",
-        "raise the levels until the paper is white, or have the lines drawn from the picture",
+        "raise the levels until the paper is white, or have the lines drawn from the picture (--source photo)",
     )
 
 

@@ -77,6 +77,11 @@ class TaskSection(Section):
         return True
 
     @property
+    def uses_seed(self) -> bool:
+        """True: another `seed` gives another picture by intention, so that variants can be drawn."""
+        return False
+
+    @property
     def optimization(self) -> OptimizeConfig | None:
         """Step II of inversion, where the task asks for it."""
         return None

@@ -41,9 +41,14 @@ class MaskToFaceTask(TaskSection):
         return self.source == "photo"
 
     @property
+    def uses_seed(self) -> bool:
+        """The random w."""
+        return True
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The parser's weights."""
-        return (self.parser,) if self.parser is not None else ()
+        return (self._parser,) if self.finds_faces else ()
 
     def recipe(self, tools: Tools) -> Recipe:
         """Labels in, w+ from them, and the random style over it."""
@@ -51,10 +56,14 @@ class MaskToFaceTask(TaskSection):
         content = Mask()
         if self.finds_faces:
             device = next(tools.net.parameters()).device
-            content = MaskFromPhoto(load_parser(self.parser or weights_dir() / "faceparsing.pth", device))
+            content = MaskFromPhoto(load_parser(self._parser, device))
         return Recipe(
             content=content,
             style="content",
             batch_stats=self.batch_stats,
             edits=(mixing(random_wplus(tools, self.style), layers),),
         )
+
+    @property
+    def _parser(self) -> Path:
+        return self.parser or weights_dir() / "faceparsing.pth"

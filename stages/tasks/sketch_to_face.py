@@ -35,6 +35,11 @@ class SketchToFaceTask(TaskSection):
         """Only photographs have faces that a detector finds."""
         return self.source == "photo"
 
+    @property
+    def uses_seed(self) -> bool:
+        """The random w."""
+        return True
+
     def recipe(self, tools: Tools) -> Recipe:
         """Lines in, w+ from them, and the random style over it."""
         layers = parse_layers(self.layers, tools.net.config.num_styles)

@@ -30,6 +30,11 @@ class StyleMixingTask(TaskSection):
         return "styleganex_inversion", "lite_edit", "lite_toon"
 
     @property
+    def uses_seed(self) -> bool:
+        """Where w is random."""
+        return self.source is None
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The other picture."""
         return (self.source,) if self.source is not None else ()

@@ -6,9 +6,9 @@ from typing import Literal
 from pydantic import Field
 
 from models.blend import blend_generator
-from models.errors import ModelError
+from models.errors import CheckpointError, ModelError
 from models.styleganex import StyleGANEX
-from models.zoo import find_model
+from models.zoo import find_model, load_generator_into
 from stages.recipe import Recipe, TaskSection, Tools
 
 PUBLISHED_ORIGINAL = "styleganex_inversion"
@@ -23,7 +23,8 @@ class ToonifyTask(TaskSection):
     generator: Path | None = None
     """Weight file whose generator replaces the model's: any toonified StyleGAN2 of the same size."""
     original: Path | None = None
-    """Weight file of the generator that the toonified one was made from; null: the one that the model names."""
+    """Weight file of the generator that the toonified one was made from; null: the published one, which the
+    published styles were made from."""
     strength: float = Field(default=1.0, ge=0, le=1)
     """1: the toonified generator; 0: the original one; between them the weights of every layer are interpolated."""
 
@@ -34,8 +35,11 @@ class ToonifyTask(TaskSection):
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The other generators."""
-        return tuple(path for path in (self.generator, self.original) if path is not None)
+        """The other generators; each may be a model's name."""
+        named = [self.generator, self.original]
+        if self.strength != 1 and self.original is None:
+            named.append(Path(PUBLISHED_ORIGINAL))
+        return tuple(find_model(str(name)) for name in named if name is not None)
 
     @property
     def weight_settings(self) -> str:
@@ -45,18 +49,25 @@ class ToonifyTask(TaskSection):
 
     def adapt(self, net: StyleGANEX) -> StyleGANEX:
         """Exchange the generator, and blend it with the original one."""
-        from models.zoo import load_generator_into
-
         if self.generator is not None:
             load_generator_into(net, self.generator)
         if self.strength == 1:
             return net
         toon = {key: value.clone() for key, value in net.generator.state_dict().items()}
-        original = self.original or find_model(None, (net.metadata.get("original", PUBLISHED_ORIGINAL),))
-        load_generator_into(net, original)
+        load_generator_into(net, self.original or self._published_original())
         start = {key: value.clone() for key, value in net.generator.state_dict().items()}
         net.generator.load_state_dict(toon)
         return blend_generator(net, start, self.strength)
+
+    def _published_original(self) -> Path:
+        try:
+            return find_model(PUBLISHED_ORIGINAL)
+        except CheckpointError as error:
+            raise ModelError(
+                f"toonify: strength {self.strength:g} leads to the original generator, and {PUBLISHED_ORIGINAL}, which "
+                "holds it, is not here",
+                f"name a file with --original, or {error.remedy}",
+            ) from error
 
     def recipe(self, tools: Tools) -> Recipe:
         """The plain path."""
