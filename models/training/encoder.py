@@ -23,6 +23,7 @@ from models.training.encoder_losses import EncoderLosses, LossSettings
 from models.training.loop import sheet_of
 from models.training.optimizers import follow, make_optimizer, set_rate
 from models.training.settings import OptimizerSettings, Settings
+from models.training.transfer import take_fitting
 from models.training.watch import require_finite
 
 FINE_LAYERS = 8
@@ -68,10 +69,12 @@ class EncoderLearner:
         for net in (self.net, self.average):
             net.latent_avg = torch.zeros(config.num_styles, config.style_dim)
         if init is not None:
-            self._start_from(init)
+            take_fitting(self.net, init)
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False).eval()
         self._metadata = dict(metadata or {}) | ({"directions": ",".join(directions)} if directions else {})
+        if init is None:
+            self._metadata["can_sample"] = "no"  # no loss ever sees what w the mapping network gives
         codes = 0.05 * torch.randn(len(directions), config.num_styles, config.style_dim)
         self.directions = nn.Parameter(codes.to(self.device)) if directions else None
         self.average.editing_w = codes.clone() if directions else None
@@ -85,12 +88,6 @@ class EncoderLearner:
         self.losses = EncoderLosses(losses, config, self.device, self.world)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
         self.source, self._rates, self._settings = source, optimizer, settings
-
-    def _start_from(self, init: StyleGANEX) -> None:
-        """Take every tensor of `init` that this network has in the same shape."""
-        mine, theirs = self.net.state_dict(), init.state_dict()
-        fitting = {key: value for key, value in theirs.items() if key in mine and value.shape == mine[key].shape}
-        self.net.load_state_dict(fitting, strict=False)
 
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`."""

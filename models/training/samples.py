@@ -1,4 +1,4 @@
-"""Training samples on disk: one .npz each, of arrays that show the same scene."""
+"""Training samples on disk: one .npz each, of arrays that show the same scene; or plain pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from models.errors import UserError
@@ -71,3 +72,42 @@ class SampleFolder:
                 return {name: file[name] for name in names if name in file.files}
         except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"training sample {path}: cannot be read ({error})", "make the set again") from error
+
+
+class PictureFolder:
+    """The .png and .jpg files under a folder, in the order of their paths: aligned faces, FFHQ's for one.
+
+    Each has the one array `image`, and neither landmarks nor attributes.
+    """
+
+    attributes: tuple[str, ...] = ()
+
+    def __init__(self, folder: str | Path) -> None:
+        kinds = (".png", ".jpg", ".jpeg")
+        self._paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in kinds)
+        if not self._paths:
+            raise UserError(f"training data {folder}: no pictures in it", "set the folder to where they are")
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def load(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """See `Samples.load`."""
+        if "image" not in names:
+            return {}
+        picture = cv2.imread(str(self._paths[index]), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise UserError(f"training picture {self._paths[index]}: cannot be read", "remove or replace it")
+        return {"image": np.ascontiguousarray(picture[:, :, ::-1])}
+
+
+def open_samples(folder: str | Path) -> Samples:
+    """What is in a folder: .npz samples where there are any, else pictures.
+
+    Raises:
+        UserError: no such folder, or neither in it.
+    """
+    path = Path(folder)
+    if path.is_dir() and next(path.glob("*.npz"), None) is None:
+        return PictureFolder(path)
+    return SampleFolder(path)

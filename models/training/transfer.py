@@ -1,0 +1,79 @@
+"""From one network to another: starting weights, and layers of two generators in one (Pinkney & Adler 2020).
+
+`python -m models.training.transfer COARSE FINE SIZE OUTPUT` takes the layers up to SIZE from COARSE, the rest from
+FINE: a toonified generator with its own shapes and the original's texture, or the other way round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import re
+
+import torch
+
+from models.checkpoint import load_checkpoint, save_checkpoint
+from models.errors import ModelError, UserError
+from models.styleganex import StyleGANEX
+
+
+def take_fitting(net: StyleGANEX, init: StyleGANEX) -> list[str]:
+    """Give `net` every tensor of `init` that it has under the same name in the same shape; returns their names.
+
+    Raises:
+        UserError: there is none.
+    """
+    wanted, found = net.state_dict(), init.state_dict()
+    fitting = {key: value for key, value in found.items() if key in wanted and value.shape == wanted[key].shape}
+    if not any(key.endswith(".weight") and value.ndim == 4 for key, value in fitting.items()):
+        raise UserError("init: no convolution of the file fits the network", "set model to the size that the file has")
+    net.load_state_dict(fitting, strict=False)
+    return sorted(fitting)
+
+
+def native_size(key: str) -> int | None:
+    """Size at which a generator's tensor works in StyleGAN2; None: it belongs to no layer (the mapping network)."""
+    if re.match(r"(constant$|conv1\.|to_rgb1\.)", key):
+        return 4
+    if match := re.match(r"convs\.(\d+)\.", key):
+        return 8 << int(match[1]) // 2
+    if match := re.match(r"to_rgbs\.(\d+)\.", key):
+        return 8 << int(match[1])
+    return None
+
+
+@torch.no_grad()
+def swap_layers(coarse: StyleGANEX, fine: StyleGANEX, size: int) -> StyleGANEX:
+    """A copy of `coarse` whose synthesis layers above native size `size` are those of `fine`.
+
+    Mapping network, noise maps and latent_avg stay those of `coarse`.
+
+    Raises:
+        ModelError: generators of different shapes, or a size that they do not have.
+    """
+    if coarse.config.generator_channels != fine.config.generator_channels:
+        raise ModelError("swap_layers: generators of different sizes", "take two of the same ModelConfig")
+    if size not in coarse.config.sizes:
+        raise ModelError(f"swap_layers: no layers of size {size}", f"choose from {coarse.config.sizes}")
+    mixed = copy.deepcopy(coarse)
+    theirs = fine.generator.state_dict()
+    for key, value in mixed.generator.state_dict().items():
+        native = native_size(key)
+        if native is not None and native > size:
+            value.copy_(theirs[key])
+    return mixed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Layers of two generators in one.")
+    parser.add_argument("coarse")
+    parser.add_argument("fine")
+    parser.add_argument("size", type=int, help="largest native size that comes from the first")
+    parser.add_argument("output")
+    arguments = parser.parse_args()
+    coarse, fine = load_checkpoint(arguments.coarse), load_checkpoint(arguments.fine)
+    save_checkpoint(swap_layers(coarse, fine, arguments.size), arguments.output)
+
+
+if __name__ == "__main__":
+    main()

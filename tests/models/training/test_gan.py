@@ -1,0 +1,150 @@
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.checkpoint import load_checkpoint
+from models.config import ModelConfig
+from models.errors import ModelError, UserError
+from models.styleganex import StyleGANEX
+from models.training.adversary import AdversarySettings
+from models.training.augment import AdaptiveAugment, AdaSettings, draw_colour, draw_geometry
+from models.training.discriminator import Discriminator, minibatch_deviation
+from models.training.gan import GeneratorLearner, GeneratorSettings
+from models.training.log import read_losses
+from models.training.loop import Run
+from models.training.pictures import PictureSettings, PictureSource
+from models.training.samples import open_samples
+from models.training.settings import RunSettings
+from models.training.transfer import native_size, swap_layers, take_fitting
+from tests.models.training.drawn_heads import make_samples
+
+SMALL = ModelConfig(
+    resolution=64, style_dim=8, mapping_layers=2, generator_channels=(6, 6, 6, 6, 4), has_encoder=False, num_skips=0
+)
+ADVERSARY = AdversarySettings(channels=6, r1=1.0, r1_every=4, ada=AdaSettings(start=0.2, images_to_one=200))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_samples(tmp_path_factory.mktemp("samples"), 6, 64)
+
+
+def learner(folder, init=None, seed=0, **settings: Any) -> GeneratorLearner:
+    pictures = PictureSettings(folder=folder, batch=2)
+    source = PictureSource(open_samples(folder), pictures, SMALL.resolution, seed)
+    chosen = GeneratorSettings(**settings)
+    return GeneratorLearner(SMALL, source, chosen, ADVERSARY, seed=seed, batch=2, init=init)
+
+
+def test_generator_trains_to_a_file_that_samples_and_resumes_exactly(folder, tmp_path):
+    run = RunSettings(steps=5, save_every=2)
+    Run(learner(folder), run, tmp_path / "whole").run()
+    Run(learner(folder), run, tmp_path / "cut").run(until=3)
+    again = Run(learner(folder), run, tmp_path / "cut")
+    assert again.resume()
+    again.run()
+    assert read_losses(tmp_path / "cut" / "losses.csv") == read_losses(tmp_path / "whole" / "losses.csv")
+    header, *rows = (line.split(",") for line in (tmp_path / "cut" / "losses.csv").read_text().splitlines())
+    p = [float(row[header.index("ada_p")]) for row in rows]
+    assert p[0] != p[-1]
+    assert {"path_length", "r1", "discriminator"} <= set(header)
+    net = load_checkpoint(tmp_path / "cut" / "weights.safetensors")
+    assert net.sample(torch.zeros(1, 8)).shape == (1, 3, 64, 64)
+    assert net.latent_avg is not None
+    assert net.latent_avg.abs().sum() > 0
+    assert net.metadata["can_sample"] == "yes"
+
+
+def test_transfer_starts_from_the_other_domain_and_can_keep_the_mapping(folder):
+    torch.manual_seed(3)
+    parent = StyleGANEX(SMALL)
+    made = learner(folder, init=parent, freeze_mapping=True)
+    made.step(0, 10)
+    theirs, mine = parent.generator.state_dict(), made.net.generator.state_dict()
+    changed = {key.split(".")[0] for key in mine if not torch.equal(mine[key], theirs[key])}
+    assert "mapping" not in changed
+    assert {"convs", "conv1"} <= changed
+    other = StyleGANEX(replace(SMALL, style_dim=4, generator_channels=(3, 3, 3, 3, 2)))
+    with pytest.raises(UserError, match="no convolution"):
+        take_fitting(other, parent)
+
+
+def test_generator_learns_the_mean_colour(folder):
+    """Against a discriminator, two dozen steps bring the samples' colours towards the pictures'."""
+    made = learner(folder, learning_rate=0.02, path_length=0.0, ema_images=10)
+    real = torch.cat([made._source.batch(step) for step in range(3)]).mean(dim=(0, 2, 3))
+    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(1))
+
+    def distance() -> float:
+        with torch.no_grad():
+            return (made.average.sample(z).mean(dim=(0, 2, 3)) - real).norm().item()
+
+    before = distance()
+    for index in range(24):
+        torch.manual_seed(index)
+        made.step(index + 1, 40)
+    assert distance() < 0.7 * before or distance() < 0.1
+
+
+def test_swapped_layers_come_from_their_sizes():
+    torch.manual_seed(0)
+    coarse, fine = StyleGANEX(SMALL), StyleGANEX(SMALL)
+    mixed = swap_layers(coarse, fine, 16)
+    for key, value in mixed.generator.state_dict().items():
+        size = native_size(key)
+        source = coarse if size is None or size <= 16 else fine
+        assert torch.equal(value, source.generator.state_dict()[key])
+    assert {native_size(key) for key in mixed.generator.state_dict()} == {None, 4, 8, 16, 32, 64}
+    z = torch.randn(1, 8)
+    assert torch.equal(swap_layers(coarse, fine, 64).sample(z), coarse.sample(z))
+    with pytest.raises(ModelError, match="128"):
+        swap_layers(coarse, fine, 128)
+
+
+def test_discriminator_sees_other_samples_of_its_group():
+    torch.manual_seed(0)
+    net = Discriminator((4, 4, 6), group=2)
+    assert net.resolution == 16
+    x = torch.randn(4, 3, 16, 16)
+    alone, together = net(x[:1]), net(x)
+    assert together.shape == (4,)
+    assert not torch.allclose(alone, together[:1])
+    assert minibatch_deviation(x[:1].repeat(4, 1, 1, 1), 4).max() < 1e-3
+
+
+def test_augmentation_is_none_at_zero_and_differentiable():
+    x = torch.rand(3, 3, 16, 16, requires_grad=True)
+    assert AdaptiveAugment(AdaSettings(start=0))(x) is x
+    torch.manual_seed(0)
+    strong = AdaptiveAugment(AdaSettings(start=0.85))
+    y = strong(x)
+    assert not torch.equal(y, x)
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert gradient.abs().sum() > 0
+    assert torch.equal(draw_geometry(5, 0.0), torch.eye(3).repeat(5, 1, 1))
+    assert torch.allclose(draw_colour(5, 0.0), torch.eye(4).repeat(5, 1, 1), atol=1e-6)
+
+
+def test_augmentation_follows_the_sign_of_the_discriminator():
+    augment = AdaptiveAugment(AdaSettings(target=0.6, images_to_one=100, limit=0.5))
+    augment.adapt(0.9, 10)
+    assert augment.p == pytest.approx(0.1)
+    augment.adapt(0.2, 4)
+    assert augment.p == pytest.approx(0.06)
+    for _ in range(100):
+        augment.adapt(1.0, 10)
+    assert augment.p == 0.5
+
+
+def test_pictures_of_a_folder_are_taken_as_they_are(tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "a.png"), np.full((64, 64, 3), (10, 20, 200), np.uint8))
+    source = PictureSource(open_samples(tmp_path), PictureSettings(folder=tmp_path, batch=2), 32, 0)
+    assert torch.allclose(source.batch(0)[0, :, 5, 5], torch.tensor([200.0, 20, 10]) / 127.5 - 1)
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="cannot be read"):
+        source.batch(0)
