@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import cv2
@@ -97,11 +98,7 @@ def _room(rng: np.random.Generator, size: int) -> Floats:
 
 
 def _photograph(rng: np.random.Generator, size: int) -> Floats:
-    import skimage.data
-
-    picture = getattr(skimage.data, str(rng.choice(PHOTOGRAPHS)))()
-    picture = np.atleast_3d(picture)[..., :3].astype(np.float32) / 255
-    picture = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    picture = _load(str(rng.choice(PHOTOGRAPHS)))
     side = int(min(picture.shape[:2]) * rng.uniform(0.4, 1.0))
     y, x = (int(rng.integers(0, n - side + 1)) for n in picture.shape[:2])
     crop = np.ascontiguousarray(picture[y : y + side, x : x + side])
@@ -110,3 +107,12 @@ def _photograph(rng: np.random.Generator, size: int) -> Floats:
     crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
     tint = _color(rng, 0.8, 1.2)
     return cv2.GaussianBlur(crop, (0, 0), size * float(rng.uniform(0.003, 0.03))) * (0.5 + 0.6 * tint)
+
+
+@functools.cache
+def _load(name: str) -> Floats:
+    """[H, W, 3] sRGB in [0, 1]."""
+    import skimage.data
+
+    picture = np.atleast_3d(getattr(skimage.data, name)())[..., :3].astype(np.float32) / 255
+    return np.broadcast_to(picture, (*picture.shape[:2], 3))

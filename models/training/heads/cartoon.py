@@ -43,34 +43,40 @@ class Cartoon:
 def _stretched(vertices: Floats, eyes: Floats, canonical: Floats) -> tuple[Floats, Floats]:
     """Larger eyes, smaller nose, mouth and chin, rounder cheeks, thinner neck: smooth fields over canonical places."""
     moved = vertices.copy()
-    x, y, z = canonical.T
-    front = np.clip((4.0 - y) / 4.0, 0, 1)
-
-    def bump(cx: float, cz: float, inner: float, outer: float) -> Floats:
-        distance = np.hypot(x - cx, z - cz)
-        t = np.clip((outer - distance) / (outer - inner), 0, 1)
-        return (t * t * (3 - 2 * t) * front)[:, None].astype(np.float32)
-
-    nose = bump(0, -4.4, 1.3, 3.4)
+    z = canonical[:, 2]
+    nose = _bump(canonical, 0, -4.4, 1.3, 3.4)
     base = np.float32([0, -0.020, -0.036])
     moved -= (vertices - base) * nose * np.float32([0.30, 0.42, 0.26])
-    mouth = bump(0, -7.3, 2.6, 4.6)
+    mouth = _bump(canonical, 0, -7.3, 2.6, 4.6)
     moved -= (vertices - np.float32([0, -0.02, -0.070])) * mouth * np.float32([0.12, 0.0, 0.05])
     chin = (np.clip((-6.5 - z) / 5, 0, 1) * np.clip((z + 15) / 3, 0, 1))[:, None]
     moved -= np.stack([vertices[:, 0] * 0.16, vertices[:, 1] * 0, (vertices[:, 2] + 0.065) * 0.18], axis=1) * chin
     for side in (-1, 1):
-        moved += bump(side * 4.9, -4.2, 0.5, 3.6) * np.float32([side * 0.003, -0.0035, 0.0])
+        moved += _bump(canonical, side * 4.9, -4.2, 0.5, 3.6) * np.float32([side * 0.003, -0.0035, 0.0])
     skull = np.clip((z - 0.5) / 5, 0, 1)[:, None]
     moved += (vertices - np.float32([0, 0.07, 0.0])) * skull * np.float32([0.05, 0.03, 0.07])
     neck = (np.clip((-11 - z) / 2, 0, 1) * np.clip((z + 18) / 4, 0, 1))[:, None]
     moved[:, :1] -= vertices[:, :1] * neck * 0.14
-    eyes = eyes.copy()
+    return enlarged_eyes(moved, eyes, canonical, TOON_EYES)
+
+
+def enlarged_eyes(vertices: Floats, eyes: Floats, canonical: Floats, factor: float) -> tuple[Floats, Floats]:
+    """Eyeballs and lids larger by `factor`, the skin around them pushed aside."""
+    moved, eyes, grown = vertices.copy(), eyes.copy(), factor - 1
     for eye, side in zip(eyes, (-1, 1), strict=True):
-        around, lids = bump(side * 3.08, 0.0, 1.9, 4.4), bump(side * 3.08, 0.0, 1.7, 3.2)
-        grown = TOON_EYES - 1
-        moved += (vertices - eye[:3]) * grown * np.concatenate([around, lids, around], axis=1)
-        back = np.float32([side * 0.0018, 0.88 * grown * eye[3], -0.0012])
-        moved += np.concatenate([around, lids, around], axis=1) * back
+        around, lids = _bump(canonical, side * 3.08, 0.0, 1.9, 4.4), _bump(canonical, side * 3.08, 0.0, 1.7, 3.2)
+        fields = np.concatenate([around, lids, around], axis=1)
+        back = np.float32(
+            [side * 0.005 * grown, 0.88 * grown * eye[3], -0.0033 * grown]
+        )  # the front stays where it was
+        moved += fields * ((vertices - eye[:3]) * grown + back)
         eye[:3] += back
-        eye[3] *= TOON_EYES
+        eye[3] *= factor
     return moved.astype(np.float32), eyes
+
+
+def _bump(canonical: Floats, across: float, height: float, inner: float, outer: float) -> Floats:
+    """[V, 1]: 1 within `inner` of a place on the front of the face, 0 beyond `outer`, canonical centimetres."""
+    x, y, z = canonical.T
+    t = np.clip((outer - np.hypot(x - across, z - height)) / (outer - inner), 0, 1)
+    return (t * t * (3 - 2 * t) * np.clip((4.0 - y) / 4.0, 0, 1))[:, None].astype(np.float32)

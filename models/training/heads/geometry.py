@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
-from models.training.heads.cartoon import Cartoon
+from models.training.heads.cartoon import Cartoon, enlarged_eyes
 from models.training.heads.hair import Ribbons, Salon
 from models.training.heads.human import EYES, HAIR, LASHES, PIVOT, SKIN, Human
 from models.training.heads.raster import vertex_normals
@@ -169,6 +169,8 @@ class Stage:
         local = {**scene.local, "head-age-incr": float(np.clip((scene.years - 38) / 45, 0, 0.8))}
         local |= {f"{side}-eye-scale-incr": float(np.clip(scene.eye_size, -1, 1)) for side in "lr"}
         vertices, eyes = self.human.build(phenotypes, local, actions)
+        if scene.eye_size:
+            vertices, eyes = enlarged_eyes(vertices, eyes, self.human.canonical, 1 + 0.16 * scene.eye_size)
         if toon:
             vertices, eyes = self._cartoon(vertices, eyes)
         return vertices, eyes

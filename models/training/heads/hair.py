@@ -168,14 +168,14 @@ def _strands(
     points = np.empty((count, steps + 1, 3), np.float32)
     points[:, 0] = roots - out * 0.002
     now, heading = points[:, 0].copy(), out.copy()
-    lift = np.clip(style.volume / 0.02, 0.1, 0.8) * (2.5 if style.comb == "up" else 1.0)
+    lift = np.clip(style.volume / 0.02, 0.1, 0.8) * (2.5 if style.comb == "up" else 0.45)
     for step in range(1, steps + 1):
         s = step / steps
         outward = now - center
         outward /= np.linalg.norm(outward, axis=1, keepdims=True)
         along = comb - outward * (comb * outward).sum(axis=1, keepdims=True) * (0.0 if style.comb == "up" else 1.0)
         pull = np.minimum(length / 0.10, 1.3)[:, None] * s * np.array([0, 0, -1.6], np.float32)
-        target = along + outward * (lift * 0.5 * (1 - s) ** 2) + pull
+        target = along + outward * (lift * 0.5 * (1 - s) ** 2 - 0.3 * s) + pull
         if step == 1:
             heading = along + outward * lift
         heading = heading * 0.55 + 0.6 * target / np.maximum(np.linalg.norm(target, axis=1, keepdims=True), 1e-6)

@@ -32,7 +32,7 @@ def sample_scene(seed: int) -> Scene:
     male = gender < 0.5
     years = float(
         np.clip(
-            rng.choice([rng.uniform(15, 36), rng.uniform(24, 60), rng.uniform(50, 80)], p=[0.45, 0.35, 0.2]), 14, 80
+            rng.choice([rng.uniform(15, 36), rng.uniform(24, 60), rng.uniform(50, 80)], p=[0.5, 0.37, 0.13]), 14, 80
         )
     )
     melanin = float(np.clip(rng.beta(1.0, 2.1), 0.02, 0.98))
@@ -145,7 +145,7 @@ def _expression(rng: np.random.Generator) -> tuple[dict[str, float], float]:
 def _hair_color(rng: np.random.Generator, melanin: float) -> Rgb:
     dark = np.array([5, 4, 3, 0.6, 0.4, 0.3, 0.4, 0.3, 0.1])
     light = np.array([1.5, 2.5, 3.5, 1.2, 1.2, 2.5, 2.5, 0.5, 0.2])
-    weights = dark * melanin + light * (1 - melanin)
+    weights = dark * melanin + light * (1 - melanin) ** 2
     color = list(HAIR_COLORS.values())[int(rng.choice(len(weights), p=weights / weights.sum()))]
     return _jitter(rng, color, 0.2)
 

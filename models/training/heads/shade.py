@@ -56,7 +56,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     index, _ = coverage.corners()
     values = interpolate(coverage, mesh.triangles, mesh.attributes)
     material = mesh.material[index]
-    canonical, own = values[:, :3], values[:, 9:15]
+    canonical, own = np.ascontiguousarray(values[:, :3]), np.ascontiguousarray(values[:, 9:15])
     view = np.float32([0, -scene.distance, 0]) - values[:, 6:9]
     view, normal = unit(view), unit(values[:, 3:6])
     count = len(index)
@@ -176,9 +176,9 @@ def realistic(seen: Seen, light: Light) -> Floats:
     color[at] = _hair(seen, at, direction, key, dome[at])
     at = seen.material == EYES
     mirrored = 2 * dot(seen.normal[at], seen.view[at])[:, None] * seen.normal[at] - seen.view[at]
-    window = np.clip((mirrored @ _lifted(direction) - 0.958) / 0.015, 0, 1)
+    window = np.clip((mirrored @ _lifted(direction) - 0.974) / 0.012, 0, 1)
     second = np.clip((mirrored @ _lifted(direction * np.float32([-1, 1, 0.6])) - 0.985) / 0.01, 0, 1)
-    color[at] += (0.85 * window + 0.08 * second)[:, None] * np.maximum(key, 0.4) + 0.035 * dome[at] * np.clip(
+    color[at] += (0.75 * window + 0.08 * second)[:, None] * np.maximum(key, 0.4) + 0.035 * dome[at] * np.clip(
         mirrored[:, 2:3] + 0.2, 0, 1
     )
     return color

@@ -5,6 +5,7 @@ All functions take the samples that a picture sees, [P, …], and return linear 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class Surface:
 
 def cloth_height(canonical: Floats, cloth: Cloth) -> Floats:
     """[P]: canonical centimetres above the edge of the clothes; negative is cloth."""
-    x, y, z = canonical.T
+    x, y, z = np.ascontiguousarray(canonical.T)
     edge = cloth.neckline + 0.40 * (y - 3.0) + 0.12 * np.abs(x) + 2.0 * cloth.collar
     return (z - np.minimum(edge, -12.5)).astype(np.float32)
 
@@ -56,9 +57,9 @@ def paint_skin(canonical: Floats, marks: Floats, scene: Scene, detail: float = 1
         detail: 1 for skin with pores and folds, less for drawn skin.
     """
     skin, noise = scene.skin, Noise(scene.skin.seed)
-    x, y, z = canonical.T
+    x, y, z = np.ascontiguousarray(canonical.T)
     side = np.abs(x)
-    lips, ears, lids, mouth, socket = marks[:, :5].T
+    lips, ears, lids, mouth, socket = np.ascontiguousarray(marks[:, :5].T)
     albedo = np.tile((FAIR ** (1 - skin.melanin) * DARK**skin.melanin).astype(np.float32), (len(x), 1))
     coarse, fine = noise(canonical, 0.35), noise(canonical, 2.2)
     pores = noise(canonical, 7.0)
@@ -92,10 +93,10 @@ def paint_skin(canonical: Floats, marks: Floats, scene: Scene, detail: float = 1
     kind = np.full(len(x), FACE, np.uint8)
     below = z < -11.2 + 0.62 * np.clip(y + 1.5, 0, 9)
     kind[below & (mouth < 0.5)] = NECK
-    width = np.interp(z, [-5.3, -4.2, -3.0, -1.0, 0.6], [1.25, 1.95, 1.55, 0.95, 0.75])
+    width = _interp(z, [-5.3, -4.2, -3.0, -1.0, 0.6], [1.25, 1.95, 1.55, 0.95, 0.75])
     kind[(side < width) & (z > -5.15) & (z < 0.3) & (y < -1.0)] = NOSE
     kind[ears > 0.5] = np.where(x[ears > 0.5] > 0, L_EAR, R_EAR)
-    line = np.abs(z - np.interp(side, BROW[:, 0], BROW[:, 1])) < 0.42 * skin.brow_thickness * np.interp(
+    line = np.abs(z - _interp(side, BROW[:, 0], BROW[:, 1])) < 0.42 * skin.brow_thickness * _interp(
         side, [1, 5], [1, 0.6]
     )
     brows = line & (side > 0.9) & (side < 5.15) & (y < 3)
@@ -139,6 +140,11 @@ def hair_albedo(scene: Scene) -> Floats:
     )
 
 
+def _interp(x: Floats, places: Sequence[float] | Floats, values: Sequence[float] | Floats) -> Floats:
+    """Piecewise linear, float32."""
+    return np.interp(x, places, values).astype(np.float32)
+
+
 def _spot(a: Floats, b: Floats, radius: float) -> Floats:
     return np.exp(-(a * a + b * b) / (radius * radius)).astype(np.float32)
 
@@ -154,10 +160,10 @@ def _redden(albedo: Floats, amount: Floats) -> None:
 
 def _wrinkles(canonical: Floats, noise: Noise, scene: Scene) -> Floats:
     """[P] in [0, 1]: folds that age and expressions draw."""
-    x, y, z = canonical.T
+    x, y, z = np.ascontiguousarray(canonical.T)
     side, front = np.abs(x), np.clip((3.5 - y) / 3, 0, 1)
     age = float(np.clip((scene.years - 30) / 42, 0, 1))
-    fold = np.interp(z, [-8.2, -6.6, -5.2, -4.2], [3.45, 3.05, 2.5, 2.05])
+    fold = _interp(z, [-8.2, -6.6, -5.2, -4.2], [3.45, 3.05, 2.5, 2.05])
     lines = (
         (0.10 + 0.6 * age + 0.35 * scene.smile)
         * _band(side - fold, 0.24)
@@ -191,9 +197,9 @@ def _band(values: Floats, width: float) -> Floats:
 def _stubble(albedo: Floats, canonical: Floats, lips: Floats, noise: Noise, hair: Floats, scene: Scene) -> None:
     if scene.skin.stubble == 0:
         return
-    x, y, z = canonical.T
+    x, y, z = np.ascontiguousarray(canonical.T)
     side = np.abs(x)
-    top = np.interp(side, [0, 1.8, 3.2, 5.5, 7.0], [-5.5, -5.6, -7.4, -6.2, -1.5])
+    top = _interp(side, [0, 1.8, 3.2, 5.5, 7.0], [-5.5, -5.6, -7.4, -6.2, -1.5])
     area = _rise(top - z, -0.2, 0.9) * _rise(z, -14.5, -11.5) * (1 - _rise(y, 4.5, 6.5)) * (1 - _rise(lips, 0.15, 0.5))
     grain = 0.35 + 0.65 * np.clip((noise(canonical, 6.5) - 0.35) * 3, 0, 1)
     amount = (0.62 * scene.skin.stubble * area * grain)[:, None]
@@ -201,7 +207,7 @@ def _stubble(albedo: Floats, canonical: Floats, lips: Floats, noise: Noise, hair
 
 
 def _lids(albedo: Floats, canonical: Floats, lids: Floats, socket: Floats, scene: Scene) -> None:
-    x, _, z = canonical.T
+    x, _, z = np.ascontiguousarray(canonical.T)
     shadow = 0.75 * scene.skin.makeup * _spot((np.abs(x) - 3.1) * 0.55, z - 0.75, 0.62)
     tint = np.random.default_rng(scene.skin.seed + 2).uniform(0.35, 0.8, 3)
     albedo *= 1 - shadow[:, None] * (1 - tint.astype(np.float32))
@@ -223,10 +229,10 @@ def _lip_color(albedo: Floats, canonical: Floats, lips: Floats, pores: Floats, s
 
 
 def _brow_mask(canonical: Floats, noise: Noise, scene: Scene) -> Floats:
-    x, y, z = canonical.T
+    x, y, z = np.ascontiguousarray(canonical.T)
     side = np.abs(x)
-    center = np.interp(side, BROW[:, 0], BROW[:, 1])
-    half = 0.36 * scene.skin.brow_thickness * np.interp(side, [0.9, 2.0, 3.8, 5.2], [0.75, 1.0, 0.75, 0.25])
+    center = _interp(side, BROW[:, 0], BROW[:, 1])
+    half = 0.36 * scene.skin.brow_thickness * _interp(side, [0.9, 2.0, 3.8, 5.2], [0.75, 1.0, 0.75, 0.25])
     slant = np.stack([side * 1.0 - (z - center) * 0.9, y * 0.2, (z - center) * 1.1], axis=1).astype(np.float32)
     strands = noise(slant, (7.0, 1.0, 1.6))
     ragged = half * (0.75 + 0.7 * strands)
@@ -236,7 +242,7 @@ def _brow_mask(canonical: Floats, noise: Noise, scene: Scene) -> Floats:
 
 
 def _cloth_color(canonical: Floats, noise: Noise, cloth: Cloth) -> Floats:
-    x, y, z = canonical.T
+    x, y, z = np.ascontiguousarray(canonical.T)
     color = np.tile(np.float32(cloth.color), (len(x), 1))
     if cloth.pattern != "plain":
         on = np.sin(z * 2.2) > 0.2
