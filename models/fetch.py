@@ -21,7 +21,7 @@ class _Remote(NamedTuple):
     """A file on the hub at one revision."""
 
     url: str
-    revision: str
+    """With the revision in it."""
     etag: str
     """Of large files: their sha256."""
     size: int
@@ -94,7 +94,7 @@ def _look_up(hub: Any, entry: Published, target: Path) -> _Remote:
             f"model {entry.name}: {url} does not answer like a Hugging Face hub", "check $HF_ENDPOINT, or unset it"
         )
     url = hub.hf_hub_url(entry.repository, entry.file, revision=found.commit_hash, endpoint=endpoint)
-    return _Remote(url, found.commit_hash, found.etag, found.size or 0)
+    return _Remote(url, found.etag, found.size or 0)
 
 
 def _transfer(hub: Any, entry: Published, remote: _Remote, part: Path) -> None:
@@ -146,7 +146,7 @@ def _accept(entry: Published, remote: _Remote, part: Path, target: Path, lock: L
     if entry.sha256_hint and digest != entry.sha256_hint:
         print(f"note: sha256 {digest} is not the one seen on a mirror, {entry.sha256_hint}", file=sys.stderr)
     os.replace(part, target)
-    lock.add(target, digest, f"{entry.page}/resolve/{remote.revision}/{entry.file}")
+    lock.add(target, digest, remote.url)
 
 
 def _failure(entry: Published, target: Path, error: Exception) -> CheckpointError:

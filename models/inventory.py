@@ -125,9 +125,11 @@ def _local(path: Path) -> Listed:
             text = read_metadata(path)
         except CheckpointError:
             text = {"purpose": BROKEN}
+    # Whatever stands in a stranger's file must not steer the terminal.
+    text = {key: "".join(c if c.isprintable() else "?" for c in words) for key, words in text.items()}
     return Listed(
         name=path.stem,
-        task=text.get("task") or trained_for(path) if text.get("purpose") != BROKEN else "",
+        task=text.get("task") or trained_for(path),
         style=text.get("style", ""),
         directions=text.get("directions", ""),
         purpose=text.get("purpose", "small demonstration model" if embedded else ""),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,8 +142,10 @@ def model_sha256(wanted: str | None, fitting: Sequence[str] = (), task: str | No
 
 def trained_for(path: Path) -> str:
     """The task (or tasks, with commas) that a file is known to be for, without reading its weights; "" if unknown."""
-    if path.suffix == ".safetensors" and (task := read_metadata(path).get("task")):
-        return task
+    if path.suffix == ".safetensors":
+        with suppress(CheckpointError):  # a broken file among others is not what the user asked about
+            if task := read_metadata(path).get("task"):
+                return task
     if entry := published(path.stem):
         return entry.task
     return "toonify" if path.parent == WEIGHTS and "toon" in path.stem else ""

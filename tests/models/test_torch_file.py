@@ -69,7 +69,10 @@ def saved(content: Callable[[Calls], Any], **options: Any) -> Callable[[Path, Ca
 
 
 def raw(data: Callable[[Calls], bytes]) -> Callable[[Path, Calls], None]:
-    return lambda path, bait: Path(path).write_bytes(data(bait)) and None
+    def write(path: Path, bait: Calls) -> None:
+        path.write_bytes(data(bait))
+
+    return write
 
 
 FORMS: dict[str, Callable[[Path, Calls], None]] = {

@@ -94,6 +94,7 @@ def test_a_model_is_found_by_what_its_file_says(weights: Path, embedded: Path) -
     save(embedded, "a", "toonify")
     second = save(embedded, "b", "edit, inversion")
     save(embedded, "c")
+    (embedded / "broken.safetensors").write_bytes(b"broken")
     assert find_model(None, ("styleganex_inversion",), "inversion") == second
     with pytest.raises(CheckpointError, match="no model for mask_to_face is here") as caught:
         find_model(None, ("styleganex_mask2face",), "mask_to_face")

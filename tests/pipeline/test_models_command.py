@@ -60,7 +60,7 @@ def refused(capsys: pytest.CaptureFixture, *argv: object) -> tuple[str, str]:
 
 def test_list_says_what_there_is_and_what_each_is_for(weights: Path, capsys: pytest.CaptureFixture) -> None:
     net = tiny_net("edit")
-    save_checkpoint(net, weights / "mine.safetensors", {**net.metadata, "licence": "CC0-1.0"})
+    save_checkpoint(net, weights / "mine.safetensors", {**net.metadata, "licence": "CC0-1.0\x1b[2J"})
     (weights / "broken.safetensors").write_bytes(b"no")
     (weights / f"{CARTOON}.pt").write_bytes(b"x" * 1_500_000)
     assert run(["models", "list"]) == 0
@@ -68,7 +68,7 @@ def test_list_says_what_there_is_and_what_each_is_for(weights: Path, capsys: pyt
     assert "embedded" in lines["lite_toon"]
     assert "edit" in lines["mine"]
     assert "directions age,smile" in lines["mine"]
-    assert "CC0-1.0" in lines["mine"]
+    assert "CC0-1.0?[2J" in lines["mine"], "no escape sequence reaches the terminal"
     assert "cannot be read" in lines["broken"]
     assert " here " in lines[CARTOON]
     assert "1.5 MB" in lines[CARTOON]
