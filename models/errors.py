@@ -5,6 +5,7 @@ UserError                     what and where, and the remedy: two lines, exit st
 ├── CheckpointError           models/: a weight file that is missing, foreign, damaged or hostile (also ValueError)
 ├── LatentError               models/: a latent file that cannot be read, or belongs to another model (also ValueError)
 ├── MediaError                stages/: a clip that cannot be read or written (also OSError)
+├── AnalysisError             stages/: an analysis that is missing, damaged, or of another clip (also ValueError)
 ├── NoFaceError               stages/: no face where the policy demands one (also LookupError)
 └── ConfigError               pipeline/: a setting that does not exist or cannot be (also ValueError)
 """

@@ -14,8 +14,9 @@ from typing import Any, Literal, Protocol
 
 from pipeline.config import RunConfig, merge_task, parse_config, read_yaml
 from pipeline.errors import ConfigError, UserError
+from pipeline.fingerprint import is_current
 from pipeline.resources import Loader
-from pipeline.run import is_current, render
+from pipeline.run import render
 from stages.media_probe import probe
 from stages.output import check_output
 

@@ -59,6 +59,8 @@ class RunConfig(Section):
     """Arithmetic of the network."""
     seed: int = 0
     """For tasks that draw random latents or noise."""
+    analysis: Path | None = None
+    """Folder from `analyze`: faces, shots and w+ are read from it instead of being found again."""
     read: ReadConfig = ReadConfig()
     shots: ShotsConfig = ShotsConfig()
     track: TrackConfig = TrackConfig()
@@ -100,6 +102,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected `key: value` lines at the top", "see configs/toonify.yaml")
     return data
+
+
+def settle(
+    config: RunConfig | None, task: str | Mapping[str, Any] | None, overrides: Mapping[str, Any] | None
+) -> RunConfig:
+    """The configuration of one render."""
+    data = (config or RunConfig()).model_dump(exclude_unset=True)
+    if task is not None:
+        data["task"] = {"kind": task} if isinstance(task, str) else dict(task)
+    return parse_config(data, overrides or {}, "settings")
 
 
 def parse_config(data: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> RunConfig:

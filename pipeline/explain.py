@@ -6,13 +6,12 @@ import yaml
 
 from pipeline.config import RunConfig
 from stages.shots import Shots
-from stages.style import Style
 
 READING = (("read", "decode; planes as they came, integer pts"), ("shots", "find hard cuts"))
-FINDING = (("track", "detect faces, follow them, fill gaps, smooth the geometry"),)
+FINDING = (("track", "detect faces, follow them, fill gaps"), ("settle", "choose faces, smooth their geometry"))
 ASSUMING = (("assume", "every picture is a face at face scale; nothing is detected"),)
 RENDERING = (
-    ("style", "choose the picture that w+ is taken from; cut the aligned crop there"),
+    ("style", "w+ of every face, by style.latents"),
     ("crop", "cut the window at face scale; make the encoder's input of it"),
     ("invert", "encoder: w+, first-layer feature, skip features"),
     ("optimize", "step II: w+, f and noise fitted to the window by gradient"),
@@ -43,7 +42,13 @@ def explain(config: RunConfig) -> str:
 
 
 def _lookahead(name: str, config: RunConfig) -> str:
-    if name == "track":
-        return f" (look-ahead {config.track.smooth_s + config.track.fill_s:g} s)"
-    held = {"shots": Shots(config.shots).lookahead, "style": Style(config.style).lookahead}.get(name, 0)
-    return f" (look-ahead up to {held} frames)" if held else ""
+    track, style = config.track, config.style
+    seconds = {"track": track.fill_s, "settle": track.smooth_s}
+    if style.latents == "smooth" and style.filter != "one_euro":
+        seconds["style"] = style.smooth_s
+    frames = {"shots": Shots(config.shots).lookahead}
+    if style.latents in ("clip", "shot") or style.fine_from is not None:
+        frames["style"] = style.wait_frames
+    held = [f"{seconds[name]:g} s"] if seconds.get(name) else []
+    held += [f"{frames[name]} frames"] if frames.get(name) else []
+    return f" (look-ahead up to {' or '.join(held)})" if held else ""

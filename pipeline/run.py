@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.analyze import open_analysis
 from pipeline.config import RunConfig, settle
 from pipeline.fingerprint import fingerprint, report_path
 from pipeline.flow import Flow
 from pipeline.progress import with_progress
 from pipeline.report import Recorder, RunReport, clip_facts, versions
-from pipeline.resources import Loader, Rendering, weights_sha256
+from pipeline.resources import Loader, Rendering
 from pipeline.wire import wire, wire_to_file
 from stages.composite import output_size
 from stages.layout import MATRIX_RGB, RANGE_FULL
@@ -27,7 +28,7 @@ from stages.media_probe import probe
 from stages.output import check_output, default_suffix
 from stages.pixels import ColorTags, PlaneLayout
 from stages.preview import contact_sheet, sample_frames
-from stages.types import ClipInfo, OutputFrame
+from stages.types import ClipInfo
 from stages.verify import verify
 from stages.write import choose_encoding
 
@@ -77,7 +78,7 @@ def render(
     target = Path(output) if output else default_output(source, settings)
     check_output(source, target, overwrite=settings.write.overwrite)
     clip = probe(source, Fraction(settings.read.sequence_rate))
-    rendering = (loader or Loader()).load(settings)
+    rendering = _load(loader, settings, source)
     report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
     report.clip = clip_facts(clip)
     report.fingerprint = fingerprint(source, settings, rendering.model.sha256 if rendering else "")
@@ -107,8 +108,9 @@ def stream(
     Leaving the loop early stops every thread and closes the source.
     """
     settings = settle(config, task, overrides)
-    clip = probe(Path(source), Fraction(settings.read.sequence_rate))
-    rendering = (loader or Loader()).load(settings)
+    source = Path(source)
+    clip = probe(source, Fraction(settings.read.sequence_rate))
+    rendering = _load(loader, settings, source)
     layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
     color = ColorTags(MATRIX_RGB, RANGE_FULL, clip.color.primaries, clip.color.transfer)
     flow = _flow(settings)
@@ -120,6 +122,13 @@ def stream(
 def default_output(source: Path, config: RunConfig) -> Path:
     """``output/{stem}_{task}{suffix}``; the suffix is the source's where it can be written."""
     return Path("output") / f"{source.stem}_{config.task.kind}{default_suffix(source)}"
+
+
+def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering | None:
+    rendering = (loader or Loader()).load(config)
+    if rendering is None or config.analysis is None:
+        return rendering
+    return replace(rendering, analysis=open_analysis(config.analysis, source, config, rendering))
 
 
 def _flow(config: RunConfig) -> Flow:

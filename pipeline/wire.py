@@ -9,6 +9,7 @@ from pipeline.config import RunConfig
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
 from stages.assume import Assume
+from stages.codes import EncoderCodes
 from stages.composite import Composite, output_size
 from stages.crop import Crop
 from stages.edit import Edit
@@ -16,11 +17,13 @@ from stages.invert import Invert
 from stages.optimize import Optimize
 from stages.pixels import ColorTags, PlaneLayout
 from stages.read import Read
+from stages.replay import Replay
+from stages.settle import Settle
 from stages.shots import Shots
 from stages.style import Style
 from stages.synthesize import Synthesize
 from stages.track import Track
-from stages.types import ClipInfo, OutputFrame, RenderedFrame, ShotFrame
+from stages.types import ClipInfo, FaceFrame, OutputFrame, RenderedFrame, ShotFrame, StyledFrame
 from stages.untouched import Untouched
 from stages.write import Write
 
@@ -36,29 +39,46 @@ def wire(
 
     Three threads by default: `flow` puts one behind crop and one behind synthesize; the rest runs on the caller's.
     """
-    frames = flow.link("read", Read(config.read, clip).stream())
-    shots = flow.link("shots", Shots(config.shots).stream(frames))
     if rendering is None:
-        rendered, scale = flow.link("untouched", Untouched().stream(shots)), 1
+        rendered, scale = flow.link("untouched", Untouched().stream(_shots(config, clip, flow))), 1
     else:
-        rendered, scale = _render(config, rendering, flow, shots), rendering.model.net.config.output_scale
+        styled = _styled(config, clip, rendering, flow)
+        rendered, scale = _render(config, rendering, flow, styled), rendering.model.net.config.output_scale
     size = output_size(config.composite, clip.upright_size, scale)
     return flow.link("composite", Composite(config.composite, size, *planes).stream(rendered))
 
 
+def _shots(config: RunConfig, clip: ClipInfo, flow: Flow) -> Generator[ShotFrame, None, None]:
+    frames = flow.link("read", Read(config.read, clip).stream())
+    return flow.link("shots", Shots(config.shots).stream(frames))
+
+
+def wire_faces(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow) -> Generator[FaceFrame, None, None]:
+    """From the file to faces with smooth geometry: what a render begins with, and all that an analysis does."""
+    shots = _shots(config, clip, flow)
+    if not rendering.recipe.content.needs_face:
+        return flow.link("assume", Assume(config.crop.eye_distance_px).stream(shots))
+    tracked = flow.link("track", Track(config.track, rendering.detector).stream(shots))
+    return flow.link("settle", Settle(config.track).stream(tracked))
+
+
+def _styled(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow) -> Generator[StyledFrame, None, None]:
+    if rendering.analysis is not None:
+        frames = flow.link("read", Read(config.read, clip).stream())
+        return flow.link("replay", Replay(rendering.analysis, config.track, config.style, clip).stream(frames))
+    codes = None
+    if rendering.recipe.style == "aligned":
+        codes = EncoderCodes(rendering.model.net, rendering.recipe.content, config.crop.eye_distance_px)
+    faces = wire_faces(config, clip, rendering, flow)
+    return flow.link("style", Style(config.style, codes).stream(faces))
+
+
 def _render(
-    config: RunConfig, rendering: Rendering, flow: Flow, shots: Generator[ShotFrame, None, None]
+    config: RunConfig, rendering: Rendering, flow: Flow, styled: Generator[StyledFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
     net, recipe, batch = rendering.model.net, rendering.recipe, batch_size(config)
-    content, eyes, aligned = recipe.content, config.crop.eye_distance_px, recipe.style == "aligned"
-    if content.needs_face:
-        faces = flow.link("track", Track(config.track, rendering.detector).stream(shots))
-    else:
-        faces = flow.link("assume", Assume(eyes).stream(shots))
-    styled = flow.link("style", Style(config.style, content, aligned=aligned, eye_distance_px=eyes).stream(faces))
-    crops = flow.link("crop", Crop(config.crop, content).stream(styled))
-    invert = Invert(net, batch, style=recipe.style, batch_stats=recipe.batch_stats)
-    encoded = flow.link("invert", invert.stream(crops))
+    crops = flow.link("crop", Crop(config.crop, recipe.content).stream(styled))
+    encoded = flow.link("invert", Invert(net, batch, batch_stats=recipe.batch_stats).stream(crops))
     if recipe.optimize is not None:
         encoded = flow.link("optimize", Optimize(net, recipe.optimize, config.seed).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))

@@ -10,7 +10,8 @@ from collections.abc import Generator
 
 import numpy as np
 
-from stages.types import Face, FaceFrame, FaceSource, ShotFrame
+from stages.geometry import Similarity
+from stages.types import Face, FaceFrame, FaceSource, Opening, ShotFrame
 
 
 class Assume:
@@ -33,5 +34,6 @@ class Assume:
                 width, height = item.frame.clip.upright_size
                 center = ((width - 1) / 2, (height - 1) / 2)
                 landmarks = np.tile(np.asarray(center, np.float32), (68, 1))
-                face = Face(item.shot, FaceSource.ASSUMED, landmarks, 0.0, center, self._eye_distance, 0.0)
-                yield FaceFrame(item.frame, item.shot, (face,), 0)
+                eyes, square = self._eye_distance, Similarity(*center, 2 * self._eye_distance, 0.0)
+                face = Face(item.shot, FaceSource.ASSUMED, landmarks, 0.0, center, eyes, 0.0, square)
+                yield FaceFrame(item.frame, item.shot, (face,), 0, Opening(eyes, 1))

@@ -47,19 +47,17 @@ class Crop:
 
     def stream(self, items: Generator[StyledFrame, None, None]) -> Generator[CroppedFrame, None, None]:
         """Cut one window per face. A whole frame keeps the scale of its shot's first face, so that nothing breathes."""
-        shot, scale, full = -1, 1.0, False
         with contextlib.closing(items):
             for item in items:
-                faces = item.face_frame.faces
-                if faces and item.face_frame.shot != shot:
-                    shot = item.face_frame.shot
+                scale, full = 1.0, False
+                if (opening := item.face_frame.opening) is not None:
                     size = item.face_frame.frame.clip.upright_size
-                    scale = self._face_scale(faces[0], self._config.snap)
-                    full = self._is_full(size, scale, len(faces))
-                yield self._crop(item, scale, full and len(faces) == 1)
+                    scale = self._face_scale(opening.eye_distance, self._config.snap)
+                    full = self._is_full(size, scale, opening.num_faces)
+                yield self._crop(item, scale, full and len(item.face_frame.faces) == 1)
 
-    def _face_scale(self, face: Face, snap: float = 0.0) -> float:
-        scale = self._config.eye_distance_px / face.eye_distance
+    def _face_scale(self, eye_distance: float, snap: float = 0.0) -> float:
+        scale = self._config.eye_distance_px / eye_distance
         return 1.0 if abs(scale - 1.0) <= snap else scale
 
     def _is_full(self, size: tuple[int, int], scale: float, num_faces: int) -> bool:
@@ -79,7 +77,7 @@ class Crop:
         return CroppedFrame(item.face_frame, tuple(crops))
 
     def _following_window(self, face: Face) -> CropWindow:
-        scale, side = self._face_scale(face), self._config.window_px
+        scale, side = self._face_scale(face.eye_distance), self._config.window_px
         left, top = (c + 0.5 - side / scale / 2 for c in face.center)
         return CropWindow(scale, left, top, side, side, full=False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,18 +100,56 @@ def ffhq_quad(landmarks: Points) -> NDArray[np.float64]:
     return np.stack([center - x - y, center - x + y, center + x + y, center + x - y])
 
 
+class Similarity(NamedTuple):
+    """Place, size and turn of a square."""
+
+    x: float
+    """Centre, in pixel-index coordinates."""
+    y: float
+    size: float
+    """Half its side, in pixels."""
+    angle: float
+    """Radians by which its upper edge is turned clockwise, as seen on the screen."""
+
+    @classmethod
+    def of_face(cls, landmarks: Points) -> Similarity:
+        """The FFHQ-aligned square of a face."""
+        quad = ffhq_quad(landmarks)
+        (x, y), (across, down) = quad.mean(axis=0), (quad[3] - quad[0]) / 2
+        return cls(float(x), float(y), max(math.hypot(across, down), 1e-6), math.atan2(down, across))
+
+    @property
+    def quad(self) -> NDArray[np.float64]:
+        """[4, 2]: corners, as `ffhq_quad` orders them."""
+        x = np.array([math.cos(self.angle), math.sin(self.angle)]) * self.size
+        y, center = _rot90(x), np.array([self.x, self.y])
+        return np.stack([center - x - y, center - x + y, center + x + y, center + x - y])
+
+
+def frontality(landmarks: Points) -> float:
+    """1: the tip of the nose lies midway between the outer corners of the eyes, along their line; 0: beyond one."""
+    corners = landmarks[[36, 45]].astype(np.float64)
+    axis = corners[1] - corners[0]
+    place = float((landmarks[30] - corners[0]) @ axis / max(float(axis @ axis), 1e-9))
+    return max(0.0, 1.0 - abs(2.0 * place - 1.0))
+
+
 def align_face(image: NDArray[np.uint8], landmarks: Points, size: int = 256) -> NDArray[np.uint8]:
-    """The FFHQ-aligned style crop x2, with FFHQ's own preparation (spec §6), values truncated.
+    """The FFHQ-aligned style crop x2 of landmarks [68, 2]; see `align_quad`."""
+    return align_quad(image, ffhq_quad(landmarks), size)
+
+
+def align_quad(image: NDArray[np.uint8], quad: NDArray[np.float64], size: int = 256) -> NDArray[np.uint8]:
+    """A turned square of a picture, with FFHQ's own preparation (spec §6), values truncated.
 
     Args:
         image: uint8 R'G'B' [H, W, 3].
-        landmarks: [68, 2].
+        quad: [4, 2], from `ffhq_quad`.
         size: side of the result in pixels.
 
     Returns:
         uint8 [size, size, 3]. A quad that leaves the picture sees its blurred reflection there.
     """
-    quad = ffhq_quad(landmarks)
     side = math.hypot(*(quad[3] - quad[0]))
     shrink = int(side / size * 0.5)
     if shrink > 1:

@@ -1,10 +1,9 @@
-"""invert: the encoder. w+ once per style key from the aligned crop, f and the skip features from every window."""
+"""invert: the encoder. f and the skip features of every window, with the w+ that style chose."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,23 +21,14 @@ class Invert:
     Args:
         net: in eval mode; its device is where the work happens.
         batch_size: frames per pass. The result does not depend on it beyond float rounding.
-        style: where w+ comes from: the aligned crop x2, or x1 itself.
         batch_stats: batch norms use each window's own statistics (`StyleGANEX.invert`).
     """
 
     name = "invert"
 
-    def __init__(
-        self,
-        net: StyleGANEX,
-        batch_size: int,
-        *,
-        style: Literal["aligned", "content"] = "aligned",
-        batch_stats: bool = False,
-    ) -> None:
+    def __init__(self, net: StyleGANEX, batch_size: int, *, batch_stats: bool = False) -> None:
         self._net = net
         self._batch_size = 1 if batch_stats else batch_size
-        self._style = style
         self._batch_stats = batch_stats
         self._device = next(net.parameters()).device
 
@@ -49,7 +39,7 @@ class Invert:
 
     def stream(self, items: Generator[CroppedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
         """Invert every window; frames without a face pass through with no latents."""
-        known: dict[int, Tensor] = {}
+        known: dict[tuple[int, int], Tensor] = {}
         shot = 0
         with contextlib.closing(items):
             for group in batched(items, self._batch_size):
@@ -63,16 +53,16 @@ class Invert:
                 for item in group:
                     yield EncodedFrame(item, tuple(next(latents) for _ in item.crops))
 
-    def _wplus(self, crop: CroppedFace, known: dict[int, Tensor]) -> Tensor:
-        key, aligned = crop.style.key, crop.style.aligned
-        if key in known and aligned is None:
+    def _wplus(self, crop: CroppedFace, known: dict[tuple[int, int], Tensor]) -> Tensor:
+        """On the device; the same tensor for the same key, so that what depends on it alone can be kept."""
+        key = crop.style.key
+        if key in known:
             return known[key]
-        with torch.inference_mode():
-            if self._style == "content":
+        if crop.style.wplus is not None:
+            wplus = crop.style.wplus.to(self._device)
+        else:
+            with torch.inference_mode():
                 wplus = self._encode(torch.from_numpy(crop.image)[None]).wplus
-            else:
-                assert aligned is not None
-                wplus = self._net.encode_style(torch.from_numpy(aligned)[None].to(self._device))
         if crop.style.reused:
             known[key] = wplus
         return wplus

@@ -1,121 +1,230 @@
-"""style: decide which picture each face's w+ is taken from, and cut the FFHQ-aligned crop there.
+"""style: the w+ of every face in every frame, by one of four rules.
 
-The published script takes w+ once, from the first face of the clip. Here it is taken once per face and shot, from a
-frame where the face was really detected and lies inside the picture; it may come a little later than the face's first
-frame, so a few frames wait.
+    clip    one w+ for everything: that of the clip's first face, from its first good view (the published script takes
+            the first frame's)
+    shot    one w+ per face and shot: the median over the best views near the face's first frame
+    smooth  every frame's own w+, filtered over time by a symmetric FIR inside the shot
+    frame   every frame's own w+
+
+A good view is a frame where the face was really detected, lies inside the picture and looks at the camera. All but
+`frame` hold a few frames back. Filters and medians never reach over a cut.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from fractions import Fraction
+from itertools import islice
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 from pydantic import Field
 
 from stages.base import Section
-from stages.content import Content, Rgb
-from stages.geometry import align_face
-from stages.pixels import quantize, to_network
+from stages.codes import Codes, CodeSource
+from stages.filters import Fir, OneEuro
+from stages.geometry import frontality
 from stages.types import Face, FaceFrame, FaceSource, StyledFrame, StyleRef
 
-CLIP_KEY = -1
+CLIP_KEY = (-1, -1)
+MAX_REACH = 60
 
 
 class StyleConfig(Section):
     """Where w+ comes from."""
 
-    latents: Literal["clip", "shot", "frame"] = "shot"
-    """clip: the first face's w+ for everything (as published); shot: one w+ per face and shot; frame: one per frame."""
+    latents: Literal["clip", "shot", "smooth", "frame"] = "shot"
+    """clip: the first face's w+ for everything (as published); shot: one per face and shot; smooth: every frame's,
+    filtered over time; frame: every frame's."""
     wait_frames: int = Field(default=12, ge=0, le=250)
-    """Frames that may wait for the first good view of a face; then the best so far is taken."""
+    """Frames, from a face's first in the shot, among which its views are chosen (clip, shot)."""
+    views: int = Field(default=5, ge=1, le=25)
+    """Best views whose median is the shot's w+."""
     max_outside: float = Field(default=0.1, ge=0, le=1)
     """A good view has at most this share of its landmarks outside the picture."""
+    min_frontality: float = Field(default=0.5, ge=0, le=1)
+    """A good view is at least this frontal: 1 looks straight at the camera, 0 is a profile."""
+    filter: Literal["gaussian", "savgol", "one_euro"] = "gaussian"
+    """Of `latents: smooth`. one_euro is causal, for live previews: it depends on every frame before."""
+    smooth_s: float = Field(default=0.5, ge=0, le=2)
+    """Width of the filter in seconds: full width at half maximum (gaussian), half the window (savgol)."""
+    fine_from: int | None = Field(default=None, ge=1)
+    """smooth: style inputs from this one on take the shot's w+ instead (9 keeps colours and texture still)."""
+
+    def smooth_frames(self, rate: Fraction) -> int:
+        """Radius of the filter, at most 60 frames."""
+        return min(math.ceil(self.smooth_s * rate), MAX_REACH)
 
 
 class Style:
     """FaceFrame → StyledFrame.
 
     Args:
-        content: what the encoder sees; the aligned crop is cut from its version of the picture.
-        aligned: False for models whose w+ comes from x1: no crop is cut.
-        eye_distance_px: face scale, as `crop` uses it.
+        codes: where w+ comes from; None: from x1, later (models whose inputs are not RGB).
     """
 
     name = "style"
 
-    def __init__(
-        self, config: StyleConfig, content: Content | None = None, *, aligned: bool = True, eye_distance_px: float = 64
-    ) -> None:
+    def __init__(self, config: StyleConfig, codes: CodeSource | None) -> None:
         self._config = config
-        self._content = content or Rgb()
-        self._aligned = aligned
-        self._eye_distance_px = eye_distance_px
+        self._codes = codes
 
     @property
     def lookahead(self) -> int:
-        """Frames held back before the first output."""
-        return self._config.wait_frames if self._config.latents == "shot" and self._aligned else 0
+        """The most frames held back before the first output, for any frame rate."""
+        config = self._config
+        if self._codes is None or config.latents == "frame":
+            return 0
+        ahead = 0 if config.filter == "one_euro" else MAX_REACH
+        if config.latents == "smooth":
+            return max(ahead, config.wait_frames) if config.fine_from is not None else ahead
+        return config.wait_frames
 
     def stream(self, items: Generator[FaceFrame, None, None]) -> Generator[StyledFrame, None, None]:
-        """Attach a StyleRef to every face; the first face with a key carries the crop."""
-        known: set[int] = set()
-        waiting: deque[FaceFrame] = deque()
+        """Attach a StyleRef to every face."""
+        clip_wplus: dict[tuple[int, int], Codes] = {}
+        shot: _Shot | None = None
         with contextlib.closing(items):
             for item in items:
-                if waiting and item.shot != waiting[-1].shot:
-                    while waiting:
-                        yield self._emit(waiting, known)
-                waiting.append(item)
-                while waiting and (len(waiting) > self.lookahead or not self._must_wait(waiting, known)):
-                    yield self._emit(waiting, known)
-            while waiting:
-                yield self._emit(waiting, known)
+                if shot is None or item.shot != shot.number:
+                    if shot is not None:
+                        yield from shot.finish()
+                    shot = _Shot(self._config, self._codes, item, clip_wplus)
+                yield from shot.push(item)
+            if shot is not None:
+                yield from shot.finish()
 
-    def _key(self, item: FaceFrame, face: Face) -> int:
-        match self._config.latents:
-            case "clip":
-                return CLIP_KEY
-            case "shot":
-                return face.track_id
-            case _:
-                return item.frame.index * 1024 + item.faces.index(face)
 
-    def _must_wait(self, waiting: deque[FaceFrame], known: set[int]) -> bool:
-        head = waiting[0]
-        return any(
-            self._key(head, face) not in known and self._good_view(waiting, face.track_id) is None
-            for face in head.faces
-        )
+class _Shot:
+    """The frames of one shot that wait, and what is known of its faces."""
 
-    def _good_view(self, waiting: deque[FaceFrame], track_id: int) -> tuple[FaceFrame, Face] | None:
-        for item in waiting:
-            for face in item.faces:
-                seen = face.source is FaceSource.DETECTED and face.outside <= self._config.max_outside
-                if face.track_id == track_id and seen:
-                    return item, face
-        return None
+    def __init__(
+        self,
+        config: StyleConfig,
+        codes: CodeSource | None,
+        first: FaceFrame,
+        clip_wplus: dict[tuple[int, int], Codes],
+    ) -> None:
+        self.number = first.shot
+        self._config = config
+        self._codes = codes
+        self._waiting: deque[FaceFrame] = deque()
+        self._shared: dict[tuple[int, int], Codes] = clip_wplus if config.latents == "clip" else {}
+        radius = config.smooth_frames(first.frame.clip.smooth_rate)
+        self._own = _Smoothed(config, codes, radius) if codes is not None and config.latents == "smooth" else None
+        self._last: dict[int, Codes] = {}
+        self._ahead = 0 if config.filter == "one_euro" or self._own is None else radius
 
-    def _emit(self, waiting: deque[FaceFrame], known: set[int]) -> StyledFrame:
-        head = waiting[0]
-        styles: list[StyleRef] = []
-        for face in head.faces:
-            key = self._key(head, face)
-            aligned = None
-            if key not in known:
-                if self._aligned:
-                    view = self._good_view(waiting, face.track_id) if self.lookahead else None
-                    aligned = self._cut(*(view or (head, face)))
-                if self._config.latents != "frame":
-                    known.add(key)
-            styles.append(StyleRef(key, aligned, reused=self._config.latents != "frame"))
-        waiting.popleft()
-        return StyledFrame(head, tuple(styles))
+    def push(self, item: FaceFrame) -> Generator[StyledFrame, None, None]:
+        self._waiting.append(item)
+        if self._own is not None:
+            self._own.add(item)
+        while self._waiting and len(self._waiting) > self._needed():
+            yield self._emit()
 
-    def _cut(self, item: FaceFrame, face: Face) -> NDArray[np.float32]:
-        picture = self._content.style_source(item.frame.rgb(), self._eye_distance_px / face.eye_distance)
-        crop = align_face(quantize(picture), face.landmarks)
-        return to_network(crop.astype(np.float32) / np.float32(255))
+    def finish(self) -> Generator[StyledFrame, None, None]:
+        while self._waiting:
+            yield self._emit()
+
+    def _needed(self) -> int:
+        """Frames that must wait behind the oldest one before it can go on."""
+        unknown = self._shares and any(self._key(face) not in self._shared for face in self._waiting[0].faces)
+        return max(self._ahead, self._config.wait_frames if unknown else 0)
+
+    @property
+    def _shares(self) -> bool:
+        """Whether some layers of w+ are shared by the frames of the shot."""
+        smooth_fine = self._config.latents == "smooth" and self._config.fine_from is not None
+        return self._codes is not None and (self._config.latents in ("clip", "shot") or smooth_fine)
+
+    def _key(self, face: Face) -> tuple[int, int]:
+        return CLIP_KEY if self._config.latents == "clip" else (self.number, face.track_id)
+
+    def _emit(self) -> StyledFrame:
+        item = self._waiting[0]
+        styles = tuple(self._style(item, face) for face in item.faces)
+        if self._own is not None:
+            self._own.forget(item)
+        self._waiting.popleft()
+        return StyledFrame(item, styles)
+
+    def _style(self, item: FaceFrame, face: Face) -> StyleRef:
+        key, reused = self._key(face), self._config.latents in ("clip", "shot")
+        if self._codes is None:
+            return StyleRef(key if reused else (item.frame.index, face.track_id), None, reused)
+        if self._shares and key not in self._shared:
+            self._shared[key] = self._median(face)
+        if reused:
+            wplus = self._shared[key]
+        elif face.source is FaceSource.HELD:
+            wplus = self._last[face.track_id]
+        elif self._own is None:
+            wplus = self._codes.wplus(item, face)
+        else:
+            wplus = self._own.at(item, face)
+            if self._config.fine_from is not None:
+                fine = self._config.fine_from
+                wplus = np.concatenate([wplus[:fine], self._shared[key][fine:]])
+        self._last[face.track_id] = wplus
+        return StyleRef(key, torch.from_numpy(wplus)[None], reused)
+
+    def _median(self, face: Face) -> Codes:
+        """Over the best views of this face in the frames that wait; over its first frame where none is good."""
+        assert self._codes is not None
+        if (pinned := self._codes.pinned(self.number, face.track_id)) is not None:
+            return pinned
+        views: list[tuple[float, int, FaceFrame, Face]] = []
+        for place, item in enumerate(islice(self._waiting, self._config.wait_frames + 1)):
+            for other in item.faces:
+                if other.track_id == face.track_id and self._is_good(other):
+                    views.append((-frontality(other.landmarks), place, item, other))
+        views.sort(key=lambda view: view[:2])
+        count = 1 if self._config.latents == "clip" else self._config.views
+        chosen = [(item, other) for _, _, item, other in views[:count]] or [(self._waiting[0], face)]
+        return np.median([self._codes.wplus(*view) for view in chosen], axis=0).astype(np.float32)
+
+    def _is_good(self, face: Face) -> bool:
+        config = self._config
+        inside = face.source is FaceSource.DETECTED and face.outside <= config.max_outside
+        return inside and frontality(face.landmarks) >= config.min_frontality
+
+
+class _Smoothed:
+    """Every frame's own w+ of every face in the shot, and the filter over them."""
+
+    def __init__(self, config: StyleConfig, codes: CodeSource, radius: int) -> None:
+        self._codes = codes
+        self._fir = None if config.filter == "one_euro" else Fir(config.filter, radius)
+        self._rows: dict[int, dict[int, Codes]] = {}
+        self._causal: dict[int, OneEuro] = {}
+
+    def add(self, item: FaceFrame) -> None:
+        """Encode the faces that were really seen in a new frame."""
+        for face in item.faces:
+            if face.source is FaceSource.DETECTED:
+                self._rows.setdefault(face.track_id, {})[item.frame.index] = self._codes.wplus(item, face)
+
+    def at(self, item: FaceFrame, face: Face) -> Codes:
+        """The filtered w+ of a face in a frame; its own where it was not seen anywhere near."""
+        rows = self._rows.get(face.track_id, {})
+        index = item.frame.index
+        if self._fir is None:
+            row = rows.get(index)
+            row = self._codes.wplus(item, face) if row is None else row
+            return self._causal.setdefault(face.track_id, OneEuro())(row, item.frame.time_s)
+        if not any(abs(k - index) <= self._fir.radius for k in rows):
+            return self._codes.wplus(item, face)
+        return self._fir(rows, index)
+
+    def forget(self, item: FaceFrame) -> None:
+        """Drop what no later frame can need."""
+        oldest = item.frame.index - (self._fir.radius if self._fir else 0)
+        self._rows = {track: kept for track, rows in self._rows.items() if (kept := _from(rows, oldest))}
+
+
+def _from(rows: Mapping[int, Codes], oldest: int) -> dict[int, Codes]:
+    return {k: row for k, row in rows.items() if k >= oldest}

@@ -1,11 +1,7 @@
-"""track: find the faces of every frame, keep who is who within a shot, fill short gaps and smooth the geometry.
+"""track: find the faces of every frame, keep who is who within a shot, and fill short gaps.
 
 The detector runs on every fifth frame of a shot (`track.detect_every`); between them each face is found again where it
 was, which is about five times cheaper and jitters as little. With 1 the landmarks are a function of each frame alone.
-
-Which faces are rendered is decided once per shot. `largest` takes the face with the largest median eye distance over
-the look-ahead among those in sight, and stays with it until it has been gone for longer than `track.fill_s`; then it
-chooses anew. A number takes the face of that rank in the same way (0 = largest).
 """
 
 from __future__ import annotations
@@ -15,7 +11,6 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,14 +21,12 @@ from models.blazeface import BlazeFaceDetector
 from models.face_alignment_backend import FaceAlignmentDetector
 from models.faces import Detection, FaceDetector, Image, drop_duplicates
 from stages.base import Section
-from stages.errors import NoFaceError
 from stages.geometry import outside_share
 from stages.tracklet import Tracklet, associate
-from stages.types import Face, FaceFrame, FaceSource, ShotFrame
+from stages.types import ShotFrame, TrackedFrame
 
 MAX_REACH = 32
 MAX_LOST = 16
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
 class TrackConfig(Section):
@@ -58,7 +51,7 @@ class TrackConfig(Section):
     max_outside: float = Field(default=0.5, ge=0, le=1)
     """A face with more than this share of its landmarks outside the picture counts as not seen."""
     smooth_s: float = Field(default=0.25, ge=0, le=2)
-    """Width (full width at half maximum) in seconds of the Gaussian over centre and size; 0: no smoothing."""
+    """Width (full width at half maximum) in seconds of the Gaussian over place, size and turn; 0: no smoothing."""
     fill_s: float = Field(default=0.5, ge=0, le=2)
     """Seconds of a gap that are filled by interpolation; the ends of longer ones are held for as long."""
 
@@ -83,7 +76,7 @@ def load_detector(config: TrackConfig) -> FaceDetector:
 
 
 class Track:
-    """ShotFrame → FaceFrame."""
+    """ShotFrame → TrackedFrame."""
 
     name = "track"
 
@@ -93,15 +86,11 @@ class Track:
 
     @property
     def lookahead(self) -> int:
-        """Upper bound for any frame rate; a clip holds back `fill_frames + smooth_frames` of its own rate."""
-        return MAX_REACH * ((self._config.fill_s > 0) + (self._config.smooth_s > 0))
+        """Upper bound for any frame rate; a clip holds back `fill_frames` of its own rate."""
+        return MAX_REACH * (self._config.fill_s > 0)
 
-    def stream(self, items: Generator[ShotFrame, None, None]) -> Generator[FaceFrame, None, None]:
-        """Attach the faces to every frame, in order.
-
-        Raises:
-            NoFaceError: a frame is left without a face and `no_face` is "fail".
-        """
+    def stream(self, items: Generator[ShotFrame, None, None]) -> Generator[TrackedFrame, None, None]:
+        """Attach every face to every frame, in order."""
         ids = itertools.count()
         shot: _Shot | None = None
         with contextlib.closing(items):
@@ -116,38 +105,28 @@ class Track:
 
 
 class _Shot:
-    """The tracks of one shot. Frames are counted from its start: seen → placed (gaps filled) → emitted."""
+    """The tracks of one shot. Frames are counted from its start: seen → placed (gaps filled)."""
 
     def __init__(self, config: TrackConfig, detector: FaceDetector, first: ShotFrame, ids: Iterator[int]) -> None:
-        clip = first.frame.clip
-        rate = clip.rate if clip.rate > 0 else Fraction(25)
         self.number = first.shot
         self._config = config
         self._detector = detector
         self._ids = ids
         self._start = first.frame.pts
-        self._fill = config.fill_frames(rate)
-        self._radius = config.smooth_frames(rate)
-        self._sigma_s = max(config.smooth_s / FWHM_PER_SIGMA, 1e-9)
-        self._waiting: deque[tuple[ShotFrame, int]] = deque()  # from `_emitted` on, with the number of faces seen
+        self._reach = config.fill_frames(first.frame.clip.smooth_rate)
+        self._waiting: deque[tuple[ShotFrame, int]] = deque()  # from `_placed` on, with the number of faces seen
         self._tracks: list[Tracklet] = []
-        self._chosen: int | None = None
-        self._last_faces: tuple[Face, ...] = ()
-        self._seen = self._placed = self._emitted = 0
+        self._seen = self._placed = 0
 
-    def push(self, item: ShotFrame) -> Iterator[FaceFrame]:
+    def push(self, item: ShotFrame) -> Iterator[TrackedFrame]:
         self._waiting.append((item, self._observe(item)))
         self._seen += 1
-        if self._seen - self._placed > self._fill:
-            self._place()
-        if self._placed - self._emitted > self._radius:
-            yield self._emit()
+        if self._seen - self._placed > self._reach:
+            yield self._place()
 
-    def finish(self) -> Iterator[FaceFrame]:
-        while self._placed < self._seen:
-            self._place()
+    def finish(self) -> Iterator[TrackedFrame]:
         while self._waiting:
-            yield self._emit()
+            yield self._place()
 
     def _observe(self, item: ShotFrame) -> int:
         """Find the faces of a new frame; returns how many."""
@@ -161,7 +140,7 @@ class _Shot:
                     track.observe(frame, time_s, detection)
                 return len(found)
         found = self._usable(image, self._detector.detect(image))
-        known = associate(self._tracks, found, frame, self._fill)
+        known = associate(self._tracks, found, frame, self._reach)
         for index, detection in enumerate(found):
             if index in known:
                 self._tracks[known[index]].observe(frame, time_s, detection)
@@ -180,60 +159,20 @@ class _Shot:
             and outside_share(found.landmarks, width, height) <= self._config.max_outside
         ]
 
-    def _place(self) -> None:
-        item, _ = self._waiting[self._placed - self._emitted]
-        for track in self._tracks:
-            track.place(self._placed, self._time_s(item), self._fill)
+    def _place(self) -> TrackedFrame:
+        item, num_seen = self._waiting.popleft()
+        places = [track.place(self._placed, self._time_s(item), self._reach) for track in self._tracks]
         self._placed += 1
-
-    def _emit(self) -> FaceFrame:
-        frame = self._emitted
-        item, num_seen = self._waiting[0]
-        width, height = item.frame.clip.upright_size
-        faces = [self._face(track, frame, width, height) for track in self._select(frame)]
-        faces.sort(key=lambda face: (-face.eye_distance, face.track_id))
-        if not faces and self._config.no_face == "hold":
-            faces = [replace(face, source=FaceSource.HELD, score=0.0) for face in self._last_faces]
-        if not faces and self._config.no_face == "fail":
-            raise self._no_face_error()
-        self._last_faces = tuple(faces)
-        self._waiting.popleft()
-        self._emitted += 1
         self._forget()
-        return FaceFrame(item.frame, self.number, self._last_faces, num_seen)
-
-    def _select(self, frame: int) -> list[Tracklet]:
-        active = [track for track in self._tracks if frame in track.placed]
-        if self._config.face == "all":
-            return active
-        if all(track.track_id != self._chosen for track in active):
-            rank = 0 if self._config.face == "largest" else self._config.face
-            ranked = sorted(active, key=lambda track: (-track.median_size(frame), track.track_id))
-            self._chosen = ranked[rank].track_id if rank < len(ranked) else None
-        return [track for track in active if track.track_id == self._chosen]
-
-    def _face(self, track: Tracklet, frame: int, width: int, height: int) -> Face:
-        here = track.placed[frame]
-        center, eye_distance = track.smoothed(frame, self._radius, self._sigma_s)
-        outside = outside_share(here.landmarks, width, height)
-        return Face(track.track_id, here.source, here.landmarks, here.score, center, eye_distance, outside)
+        return TrackedFrame(item.frame, self.number, tuple(face for face in places if face is not None), num_seen)
 
     def _forget(self) -> None:
         """Lost faces are remembered through the shot, so that one that comes back is the same; at most 16 of them."""
         for track in self._tracks:
-            track.forget(self._placed - self._fill, self._emitted - self._radius)
-        lost = sorted((t for t in self._tracks if not t.seen and not t.placed), key=lambda t: t.last_frame)
+            track.forget(self._placed - self._reach)
+        lost = sorted((track for track in self._tracks if not track.seen), key=lambda track: track.last_frame)
         for track in lost[: max(len(lost) - MAX_LOST, 0)]:
             self._tracks.remove(track)
 
     def _time_s(self, item: ShotFrame) -> float:
         return float((item.frame.pts - self._start) * item.frame.clip.time_base)
-
-    def _no_face_error(self) -> NoFaceError:
-        empty = list(itertools.takewhile(lambda pair: not pair[1], self._waiting))
-        first, last = self._waiting[0][0].frame, (empty or [self._waiting[0]])[-1][0].frame
-        return NoFaceError(
-            f"{first.clip.path.name}: no face in frames {first.index}–{last.index} "
-            f"({first.time_s:.2f}–{last.time_s:.2f} s), and track.no_face is fail",
-            "set track.no_face to pass or hold, or lower track.min_face_px or track.min_score",
-        )

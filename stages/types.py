@@ -1,6 +1,7 @@
 """What flows through the pipeline: one type per border, each holding the one before it.
 
-    ClipInfo → Frame → ShotFrame → FaceFrame → StyledFrame → CroppedFrame → EncodedFrame → RenderedFrame → OutputFrame
+    ClipInfo → Frame → ShotFrame → TrackedFrame → FaceFrame → StyledFrame → CroppedFrame
+             → EncodedFrame → RenderedFrame → OutputFrame
 
 All are frozen. No face is an empty tuple, never None. Time is integer pts in the clip's time base. Arrays are never
 written to after they were put into one of these; what holds arrays compares by identity.
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.latent import Latent
+from stages.geometry import Similarity
 from stages.pixels import ColorTags, PlaneLayout, planes_to_rgb, quantize
 
 PlaneArray = NDArray[np.generic]
@@ -53,6 +55,11 @@ class ClipInfo:
     codec: str
     """The decoder's name, e.g. h264, prores, png."""
     has_audio: bool
+
+    @property
+    def smooth_rate(self) -> Fraction:
+        """Frames per second that windows in seconds are counted by; 25 where the clip has no rate."""
+        return self.rate if self.rate > 0 else Fraction(25)
 
     @property
     def upright_size(self) -> tuple[int, int]:
@@ -117,6 +124,30 @@ class FaceSource(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class TrackedFace:
+    """A face in one frame as it was found or filled in, nothing smoothed; upright pixel-index coordinates."""
+
+    track_id: int
+    """Stable within a shot; never reused across a cut."""
+    source: FaceSource
+    landmarks: NDArray[np.float32]
+    """[68, 2] (x, y), iBUG order."""
+    score: float
+    """Presence in [0, 1]; 0 when the face was not detected in this frame."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedFrame:
+    """A frame with every face that is known to be in it."""
+
+    frame: Frame
+    shot: int
+    faces: tuple[TrackedFace, ...]
+    num_seen: int
+    """How many faces the detector found here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """A face in one frame, in upright pixel coordinates of the frame (pixel-index: centre of the first pixel = 0)."""
 
@@ -133,6 +164,18 @@ class Face:
     """Inter-ocular distance in pixels, robust for profiles, smoothed over time."""
     outside: float
     """Share of the landmarks that lie outside the picture, in [0, 1]."""
+    aligned: Similarity
+    """The FFHQ-aligned square, smoothed over time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the first frame with faces settles for the rest of its shot."""
+
+    eye_distance: float
+    """Of its largest rendered face, in pixels."""
+    num_faces: int
+    """Faces rendered there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,19 +188,20 @@ class FaceFrame:
     """The selected faces (`track.face`), largest first; empty: the frame passes untouched."""
     num_seen: int
     """How many faces the detector found here, selected or not."""
+    opening: Opening | None = None
+    """Of this shot; None before its first face."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StyleRef:
-    """Which w+ a face is rendered with."""
+    """The w+ that a face is rendered with."""
 
-    key: int
-    """Faces with the same key share one w+; it is computed from the first of them."""
-    aligned: NDArray[np.float32] | None
-    """[3, 256, 256] in [−1, 1]: the FFHQ-aligned style crop x2 that w+ is computed from; None where w+ is known
-    already, or comes from x1."""
+    key: tuple[int, int]
+    """Faces with the same key share one w+."""
+    wplus: Tensor | None
+    """[1, L, style_dim] float32 on the CPU; None: w+ comes from x1, of the first window with this key."""
     reused: bool = True
-    """False: no later face has this key, so nothing need be kept."""
+    """False: no later face has this key."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

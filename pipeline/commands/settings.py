@@ -23,6 +23,7 @@ SETTINGS = {
     "frame": "crop.frame",
     "size": "composite.size",
     "latents": "style.latents",
+    "analysis": "analysis",
     "codec": "write.codec",
     "quality": "write.quality",
     "pix_fmt": "write.pix_fmt",
@@ -65,7 +66,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-face", help="pass, hold or fail: what becomes of frames without a face")
     parser.add_argument("--frame", help="auto, full or window: what the network sees")
     parser.add_argument("--size", help="source, native or WxH: size of the output")
-    parser.add_argument("--latents", help="clip, shot or frame: where w+ comes from")
+    parser.add_argument("--latents", help="clip, shot, smooth or frame: where w+ comes from")
+    parser.add_argument("--analysis", help="folder from `analyze`: nothing is detected or encoded for style again")
     parser.add_argument("--codec", help="auto or an encoder's name")
     parser.add_argument("--quality", type=float, help="constant quality of the encoder; lower is better")
     parser.add_argument("--pix-fmt", help="auto or a pixel format's name")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.geometry import Similarity
 from stages.pixels import ColorTags, PlaneLayout, rgb_to_planes
-from stages.types import ClipInfo, Face, FaceFrame, FaceSource, Frame
+from stages.types import ClipInfo, Face, FaceFrame, FaceSource, Frame, Opening
 
 COLOR = ColorTags(matrix=1, range=1, primaries=1, transfer=1, chroma_location=1)
 
@@ -39,6 +40,11 @@ def frame(index=0, rgb=None, info=None):
     return Frame(planes, info.layout, info.color, info.rotation, index, 1, index, info)
 
 
+def opening(faces):
+    """What a shot that begins with these faces settles."""
+    return Opening(faces[0].eye_distance, len(faces)) if faces else None
+
+
 def face(track_id=0, center=(32.0, 24.0), eye_distance=16.0, source=FaceSource.DETECTED, outside=0.0):
     """A frontal face whose 68 points are roughly where they should be."""
     points = np.zeros((68, 2), np.float32)
@@ -50,8 +56,9 @@ def face(track_id=0, center=(32.0, 24.0), eye_distance=16.0, source=FaceSource.D
     points[48] = (x - half * 0.8, y + 2 * half)
     points[54] = (x + half * 0.8, y + 2 * half)
     score = 1.0 if source is FaceSource.DETECTED else 0.0
-    return Face(track_id, source, points, score, center, eye_distance, outside)
+    return Face(track_id, source, points, score, center, eye_distance, outside, Similarity.of_face(points))
 
 
-def face_frame(index=0, shot=0, faces=(), info=None, rgb=None):
-    return FaceFrame(frame(index, rgb, info), shot, tuple(faces), len(faces))
+def face_frame(index=0, shot=0, faces=(), info=None, rgb=None, begins=None):
+    """`begins`: what the shot began with, where that is not this frame's faces."""
+    return FaceFrame(frame(index, rgb, info), shot, tuple(faces), len(faces), begins or opening(faces))

@@ -3,11 +3,11 @@ import pytest
 
 from stages.crop import Crop, CropConfig, full_window
 from stages.types import StyledFrame, StyleRef
-from tests.stages.makers import clip, face, face_frame
+from tests.stages.makers import clip, face, face_frame, opening
 
 
 def crop(config, *frames):
-    styled = (StyledFrame(f, tuple(StyleRef(x.track_id, None) for x in f.faces)) for f in frames)
+    styled = (StyledFrame(f, tuple(StyleRef((0, x.track_id), None) for x in f.faces)) for f in frames)
     return list(Crop(config).stream(styled))
 
 
@@ -35,7 +35,8 @@ def test_snaps_to_one_when_close():
 
 
 def test_whole_frame_keeps_its_scale_through_the_shot_and_takes_a_new_one_after_a_cut():
-    frames = [face_frame(0, 0, [face(0, eye_distance=32)]), face_frame(1, 0, [face(0, eye_distance=40)])]
+    first = face(0, eye_distance=32)
+    frames = [face_frame(0, 0, [first]), face_frame(1, 0, [face(0, eye_distance=40)], begins=opening([first]))]
     frames += [face_frame(2, 1, [face(1, eye_distance=40)])]
     scales = [item.crops[0].window.scale for item in crop(CropConfig(margin_px=0), *frames)]
     assert scales == pytest.approx([2.0, 2.0, 1.6])

@@ -7,7 +7,9 @@ import pytest
 
 from models.config import SIZES
 from models.styleganex import StyleGANEX
+from stages.codes import EncoderCodes
 from stages.composite import Composite, CompositeConfig
+from stages.content import Rgb
 from stages.crop import Crop, CropConfig
 from stages.edit import Edit
 from stages.invert import Invert
@@ -30,7 +32,7 @@ def chain():
     net = StyleGANEX(SIZES["tiny"]).eval().requires_grad_(False)
     info = clip(64, 64)
     stages = [
-        Style(StyleConfig()),
+        Style(StyleConfig(), EncoderCodes(net, Rgb(), 64.0)),
         Crop(CropConfig()),
         Invert(net, 3),
         Edit(Recipe()),

@@ -13,13 +13,14 @@ from models.faces import Detection, Region, bounds
 from stages.errors import NoFaceError
 from stages.geometry import eye_centers
 from stages.pixels import ColorTags
+from stages.settle import Settle
 from stages.track import Track, TrackConfig
 from stages.types import FaceFrame, ShotFrame
 from tests.stages.makers import clip, face, frame
 
 CLIP = replace(clip(320, 240, "gbrp"), color=ColorTags(matrix=0, range=2))
 FILL, RADIUS = 5, 3
-CONFIG = TrackConfig(fill_s=FILL / 25, smooth_s=RADIUS / 25)
+CONFIG = TrackConfig(fill_s=FILL / 25, smooth_s=RADIUS / 25, detect_every=1)
 
 Person = tuple[float, float, float]
 """x, y of the point between the eyes; eye distance."""
@@ -65,8 +66,12 @@ def frames(count: int, cuts: tuple[int, ...] = (), pts: list[int] | None = None)
         yield ShotFrame(made, sum(number >= cut for cut in cuts))
 
 
+def followed(config: TrackConfig, detector: Scripted, items: Generator[ShotFrame, None, None]):
+    return Settle(config).stream(Track(config, detector).stream(items))
+
+
 def track(script: Script, config: TrackConfig = CONFIG, **kwargs) -> list[FaceFrame]:
-    return list(Track(config, Scripted(script)).stream(frames(len(script), **kwargs)))
+    return list(followed(config, Scripted(script), frames(len(script), **kwargs)))
 
 
 def sources(out: list[FaceFrame]) -> str:
@@ -240,7 +245,7 @@ def test_frames_in_flight_do_not_grow_with_the_clip(count):
             yield item
 
     behind = 0
-    for given, _ in enumerate(Track(CONFIG, Scripted([[(100, 100, 20)]] * count)).stream(counted()), start=1):
+    for given, _ in enumerate(followed(CONFIG, Scripted([[(100, 100, 20)]] * count), counted()), start=1):
         behind = max(behind, taken - given)
     assert behind == FILL + RADIUS
     assert taken == count
@@ -249,8 +254,9 @@ def test_frames_in_flight_do_not_grow_with_the_clip(count):
 def test_lookahead_of_high_frame_rates_is_capped():
     config = TrackConfig(fill_s=2, smooth_s=2)
     assert config.fill_frames(Fraction(24)) == config.smooth_frames(Fraction(1000)) == 32
-    assert Track(config, Scripted([])).lookahead == 64
-    assert Track(TrackConfig(fill_s=0, smooth_s=0), Scripted([])).lookahead == 0
+    assert Track(config, Scripted([])).lookahead == Settle(config).lookahead == 32
+    still = TrackConfig(fill_s=0, smooth_s=0)
+    assert Track(still, Scripted([])).lookahead == Settle(still).lookahead == 0
 
 
 def test_is_lazy_and_closes_its_source():
@@ -263,7 +269,7 @@ def test_is_lazy_and_closes_its_source():
             closed.append(True)
 
     detector = Scripted([[(100, 100, 20)]] * 50)
-    stream = Track(CONFIG, detector).stream(source())
+    stream = followed(CONFIG, detector, source())
     assert detector.detected == []
     next(stream)
     assert len(detector.detected) == FILL + RADIUS + 1
@@ -278,7 +284,7 @@ def test_faces_are_followed_between_detections():
     for k in range(13, 20):
         script[k] = [*script[k], (250, 100, 25)]
     detector = Scripted(script)
-    out = list(Track(CONFIG.model_copy(update={"detect_every": 5}), detector).stream(frames(20)))
+    out = list(followed(CONFIG.model_copy(update={"detect_every": 5}), detector, frames(20)))
     assert detector.detected == [0, 5, 7, 8, 10, 15]
     assert set(detector.refined) == set(range(20)) - {0, 5, 8, 10, 15}  # on 8 nobody was there to follow
     assert sources(out) == "d" * 7 + "f" + "d" * 12
@@ -286,8 +292,8 @@ def test_faces_are_followed_between_detections():
 
 
 def test_same_object_streams_twice():
-    stage = Track(CONFIG, Scripted([[(100, 100, 20)]] * 12))
-    first, second = (list(stage.stream(frames(12))) for _ in range(2))
+    found, settled = Track(CONFIG, Scripted([[(100, 100, 20)]] * 12)), Settle(CONFIG)
+    first, second = (list(settled.stream(found.stream(frames(12)))) for _ in range(2))
     assert [a.faces[0].track_id for a in first] == [b.faces[0].track_id for b in second]
     assert [a.faces[0].center for a in first] == [b.faces[0].center for b in second]
 

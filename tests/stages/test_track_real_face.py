@@ -8,6 +8,7 @@ import pytest
 
 from models.blazeface import BlazeFaceDetector
 from models.errors import CheckpointError
+from stages.settle import Settle
 from stages.track import Track, TrackConfig, load_detector
 from stages.types import FaceSource, ShotFrame
 from tests.stages.makers import clip, frame
@@ -33,8 +34,9 @@ def real_frames(pictures) -> Generator[ShotFrame, None, None]:
 
 @pytest.mark.parametrize("detect_every", [1, 7])
 def test_a_still_picture_gives_the_same_bits_thirty_times(portrait, detect_every):
-    stage = Track(TrackConfig(detect_every=detect_every), BlazeFaceDetector())
-    out = list(stage.stream(real_frames([portrait] * 30)))
+    config = TrackConfig(detect_every=detect_every)
+    tracked = Track(config, BlazeFaceDetector()).stream(real_frames([portrait] * 30))
+    out = list(Settle(config).stream(tracked))
     assert len(out) == 30
     first = out[0].faces[0]
     for item in out:
@@ -49,8 +51,8 @@ def test_a_real_face_is_followed_through_pan_and_zoom(portrait, detect_every):
     moves = [np.array([[1 + 0.01 * k, 0, -2.0 * k], [0, 1 + 0.01 * k, -1.3 * k]]) for k in range(24)]
     pictures = [cv2.warpAffine(portrait, m, (320, 240), borderValue=(150, 140, 130)) for m in moves]
     pictures[10] = np.full_like(portrait, 128)  # a flash
-    stage = Track(TrackConfig(detect_every=detect_every, smooth_s=0.1), BlazeFaceDetector())
-    out = list(stage.stream(real_frames(pictures)))
+    config = TrackConfig(detect_every=detect_every, smooth_s=0.1)
+    out = list(Settle(config).stream(Track(config, BlazeFaceDetector()).stream(real_frames(pictures))))
     expected = [FaceSource.FILLED if k == 10 else FaceSource.DETECTED for k in range(24)]
     assert [found.source for item in out for found in item.faces] == expected
     eyes = np.array([202.0 + 247.5, 100.5 + 103.5]) / 2 - (64, 0)

@@ -1,0 +1,140 @@
+"""analyze: pass 1 alone. Faces, shots and every frame's own w+ go into a folder that later renders read."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from models.digest import encoder_sha256
+from models.latent_file import LatentWriter
+from pipeline.config import RunConfig, settle
+from pipeline.errors import ConfigError
+from pipeline.fingerprint import source_sha256
+from pipeline.flow import Flow
+from pipeline.progress import with_progress
+from pipeline.resources import Loader, Rendering
+from pipeline.wire import wire_faces
+from stages.analysis import NUMBERS, Analysis, AnalysisTable, latent_frame, latent_info
+from stages.codes import EncoderCodes
+from stages.errors import AnalysisError
+from stages.media_probe import probe
+
+log = logging.getLogger(__name__)
+FREE = ("face", "no_face")
+"""Settings of `track` that a render may choose anew."""
+
+
+def analyze(
+    source: str | Path,
+    output: str | Path | None = None,
+    *,
+    config: RunConfig | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    loader: Loader | None = None,
+    progress: bool = False,
+) -> Path:
+    """Analyse a clip into a folder; returns the folder.
+
+    Args:
+        source: as for `render`; always the whole clip.
+        output: folder; None: ``output/{stem}.analysis``.
+        config, overrides, loader, progress: as for `render`. The model decides the w+, `track` and `shots` the rest.
+
+    Raises:
+        UserError: as `render`; or the task's w+ does not come from aligned faces. Nothing is left behind.
+    """
+    settings = settle(config, None, overrides)
+    source = Path(source)
+    target = Path(output) if output else Path("output") / f"{source.stem}.analysis"
+    if target.exists() and not settings.write.overwrite:
+        raise ConfigError(f"{target}: there is something under this name", "give another name, or --overwrite")
+    settings = settings.model_copy(update={"read": settings.read.model_copy(update={"start": 0, "end": None})})
+    clip = probe(source, Fraction(settings.read.sequence_rate))
+    rendering = (loader or Loader()).load(settings)
+    if rendering is None or rendering.recipe.style != "aligned":
+        raise ConfigError(
+            f"task {settings.task.kind}: there is nothing to analyse: its w+ does not come from aligned faces",
+            "render it in one go",
+        )
+    codes = EncoderCodes(rendering.model.net, rendering.recipe.content, settings.crop.eye_distance_px)
+    table = AnalysisTable(
+        source={"name": source.name, "sha256": source_sha256(source)},
+        model={"name": rendering.model.name, "encoder_sha256": encoder_sha256(rendering.model.net)},
+        settings=decisive_settings(settings, rendering),
+        cuts=[],
+        seen=[],
+    )
+    cuts: list[int] = []
+    seen: list[int] = []
+    flow = Flow({"settle": settings.buffers.crop}, 0)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise ConfigError(f"{target}: {error.strerror}", "choose a folder that can be written") from error
+    try:
+        with (
+            LatentWriter(part / NUMBERS, latent_info(table, clip)) as writer,
+            contextlib.closing(wire_faces(settings, clip, rendering, flow)) as frames,
+        ):
+            for item in with_progress(frames, clip, settings.read, progress):
+                if item.shot > len(cuts):
+                    cuts.append(item.frame.index)
+                seen.append(item.num_seen)
+                writer.write(latent_frame(item, codes))
+        table.model_copy(update={"cuts": cuts, "seen": seen}).save(part)
+        if target.exists():
+            shutil.rmtree(target)
+        os.replace(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    log.info("%s: %d frames, %d shots", target, len(seen), len(cuts) + 1)
+    return target
+
+
+def decisive_settings(config: RunConfig, rendering: Rendering) -> dict[str, Any]:
+    """What the numbers of an analysis depend on, besides the clip and the encoder."""
+    track = config.track.model_dump(mode="json", exclude=set(FREE))
+    content = {"content": repr(rendering.recipe.content), "eye_distance_px": config.crop.eye_distance_px}
+    return {"track": track, **content, "precision": config.precision}
+
+
+def open_analysis(folder: Path, source: Path, config: RunConfig, rendering: Rendering) -> Analysis:
+    """An analysis that belongs to this clip, model and settings.
+
+    Raises:
+        AnalysisError: it does not; the message names what differs.
+    """
+    analysis = Analysis(folder)
+    table = analysis.table
+    if table.source["sha256"] != source_sha256(source):
+        raise AnalysisError(
+            f"{folder}: made from another file ({table.source['name']})", "analyse this clip, or render that one"
+        )
+    if table.model["encoder_sha256"] != encoder_sha256(rendering.model.net):
+        raise AnalysisError(
+            f"{folder}: made with the encoder of {table.model['name']}, which {rendering.model.name} does not share",
+            f"run `python run_pipeline.py analyze` with --model {rendering.model.name}",
+        )
+    now, then = decisive_settings(config, rendering), table.settings
+    for name in now:
+        if now[name] != then.get(name):
+            raise AnalysisError(
+                f"{folder}: made with other settings: {_difference(name, then.get(name), now[name])}",
+                "render with the settings of the analysis, or analyse again",
+            )
+    return analysis
+
+
+def _difference(name: str, then: Any, now: Any) -> str:
+    if isinstance(then, dict) and isinstance(now, dict):
+        key = next(key for key in {**now, **then} if then.get(key) != now.get(key))
+        return _difference(f"{name}.{key}", then.get(key), now.get(key))
+    return f"{name} was {then}, is {now}"

@@ -1,0 +1,58 @@
+"""What decides an output, as one number: so that nothing is rendered twice, and nothing stale is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pipeline.config import RunConfig
+from pipeline.resources import weights_sha256
+from stages.sequence import is_sequence, list_images
+
+IRRELEVANT = {"buffers": True, "report": True, "threads": True, "batch_size": True, "write": {"overwrite": True}}
+"""Settings that do not change the output."""
+
+
+def is_current(source: Path, output: Path, config: RunConfig) -> bool:
+    """True when `output` is there and its report says that it was made from what it would be made from now.
+
+    Loads no network.
+    """
+    try:
+        made_from = json.loads(report_path(output).read_text(encoding="utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError):
+        return False
+    return output.exists() and fingerprint(source, config, weights_sha256(config)) == made_from
+
+
+def report_path(output: Path) -> Path:
+    """OUTPUT.report.json."""
+    return output.with_name(f"{output.name}.report.json")
+
+
+def fingerprint(source: Path, config: RunConfig, weights: str) -> str:
+    """sha256 over what decides the output: the input's content, the configuration and the weights, by their digest."""
+    digest = hashlib.sha256(config.model_dump_json(exclude=IRRELEVANT).encode())
+    digest.update(weights.encode())
+    analysis = sorted(config.analysis.iterdir()) if config.analysis is not None else []
+    for path in [*_files(source), *config.task.files, *analysis]:
+        digest.update(path.name.encode() + _file_digest(path))
+    return digest.hexdigest()
+
+
+def source_sha256(source: Path) -> str:
+    """Of a clip's content: of the file, or of the names and contents of a sequence's images."""
+    digest = hashlib.sha256()
+    for path in _files(source):
+        digest.update(path.name.encode() + _file_digest(path) if is_sequence(source) else _file_digest(path))
+    return digest.hexdigest()
+
+
+def _files(source: Path) -> list[Path]:
+    return list_images(source) if is_sequence(source) else [source]
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
