@@ -64,5 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"direction  {value}")
     for name, number in zip(found.names, found.values.tolist(), strict=True):
         print(f"{name:9}  {number:.4g}")
-    print(f"\nuse one: run_pipeline.py --task edit --direction {output}:{found.names[0]} --strength 2 input.mp4")
+    first = f"{output}:{found.names[0]}"
+    print(f"\nuse one: --task edit --model {arguments.model} --direction {first} --strength 2 input.mp4")
     return 0

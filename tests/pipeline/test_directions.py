@@ -58,7 +58,7 @@ def test_file_and_sheet_from_a_seed(here, model, net, capsys):
     assert directions(model, "--count", "3", "--layers", "2-5", "--strengths=-2,0,2") == 0
     said = capsys.readouterr().out
     assert "sefa2" in said
-    assert "--direction output/tiny_sefa.safetensors:sefa0" in said
+    assert f"--model {model} --direction output/tiny_sefa.safetensors:sefa0" in said
     path = here / "output" / "tiny_sefa.safetensors"
     found = closed_form_directions(net, layers=range(2, 6), count=3)
     assert direction_names(path) == ("sefa0", "sefa1", "sefa2")
