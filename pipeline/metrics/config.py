@@ -100,9 +100,11 @@ class FlickerConfig(Section):
     """Ratio of Lai's warping errors, output over input; single frames by its root, in levels."""
     high_frequency_energy: Check = Check(mean=2.5, outlier=8, rise=5)
     """Ratio of the energies of second temporal differences, output over input; single frames by its root, in levels."""
-    shake: Check = Check(mean=0.2, frame=0.5)
+    pop: Check = Check(outlier=6, rise=0.6)
+    """Difference of a frame from both its neighbours, over areas and with motion taken away, in levels."""
+    shake: Check = Check(mean=0.2, frame=0.4)
     """Shift of a whole region that the input's motion does not explain, in pixels of the input."""
-    color_offset: Check = Check(mean=0.8, frame=2)
+    color_offset: Check = Check(mean=0.8, frame=1.5)
     """Change of a whole region's colour that the input's motion does not explain: its worst channel, in levels."""
     landmark_jitter: Check = Check(mean=3, outlier=10, rise=0.02)
     """Second differences of the landmarks over the eye distance: ratio output over input; single frames as they are."""

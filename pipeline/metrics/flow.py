@@ -7,6 +7,7 @@ must not explain itself. Warping error and occlusion mask follow Lai et al., ECC
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -21,6 +22,8 @@ FLAT = (0.5 / 255) ** 2
 """Mean square of a gradient per pixel below which a picture has too little texture to tell a shift."""
 STEEPEST = 1.5
 """Slope of a style's tone curve."""
+COARSE = 9
+"""Side in working pixels of the areas whose means are compared."""
 FEWEST_PIXELS = 64
 """Visible pixels below which nothing is said of a region."""
 
@@ -33,6 +36,10 @@ class Motion:
     """[h, w, 2] (x, y) in pixels of the working size: where each pixel of the earlier frame lies in the later one."""
     visible: Mask
     """[h, w] False where the pixel is occluded or lies on a motion boundary or outside (Lai's mask)."""
+    back: NDArray[np.float32]
+    """[h, w, 2] the other way, on the grid of the later frame."""
+    visible_back: Mask
+    """Lai's mask of `back`, on the grid of the later frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ class FlowEstimator:
         a, b = _codes(earlier), _codes(later)
         flow = np.asarray(self._dis.calc(a, b, None), np.float32)  # pyright: ignore[reportCallIssue, reportArgumentType]
         back = np.asarray(self._dis.calc(b, a, None), np.float32)  # pyright: ignore[reportCallIssue, reportArgumentType]
-        return Motion(flow, visible(flow, back))
+        return Motion(flow, visible(flow, back), back, visible(back, flow))
 
 
 def visible(flow: NDArray[np.float32], back: NDArray[np.float32]) -> Mask:
@@ -95,31 +102,48 @@ def warp(picture: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.
     return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def residual(earlier: Picture, later: Picture, motion: Motion, region: Mask) -> Residual | None:
+class Brought(NamedTuple):
+    """Two neighbours, each brought to where the other stands by the input's motion."""
+
+    later: Picture
+    """On the grid of the earlier frame."""
+    earlier: Picture
+    """On the grid of the later frame."""
+
+
+def bring(earlier: Picture, later: Picture, motion: Motion) -> Brought:
+    """Warp both ways; made once per pair, used for every region."""
+    return Brought(warp(later, motion.flow), warp(earlier, motion.back))
+
+
+def residual(earlier: Picture, later: Picture, seen: Mask) -> Residual | None:
     """What the input's motion does not explain between two pictures of working size; None: too little is visible.
+
+    Args:
+        later: brought to the grid of `earlier`.
+        seen: visible part of the region.
 
     `shift` and `offset` are the least-squares solution of W(later) − earlier = ∇earlier · d + b over the region: one
     translation d and one colour b for all of it (Lucas & Kanade 1981, with an offset per channel).
     """
-    seen = (motion.visible & region).astype(np.uint8)
-    count = int(np.count_nonzero(seen))
-    if count < FEWEST_PIXELS:
+    if int(np.count_nonzero(seen)) < FEWEST_PIXELS:
         return None
-    difference = warp(later, motion.flow) - earlier
-    error = float(np.mean(cv2.mean(cv2.multiply(difference, difference), mask=seen)[:3]))
+    mask = seen.astype(np.uint8)
+    difference = later - earlier
+    error = float(np.mean(cv2.mean(cv2.multiply(difference, difference), mask=mask)[:3]))
     gray, gray_difference = _gray(earlier), _gray(difference)
     gradients = [np.gradient(gray, axis=1), np.gradient(gray, axis=0)]
-    means = [cv2.mean(g, mask=seen)[0] for g in gradients]
-    tint = np.array(cv2.mean(difference, mask=seen)[:3])
-    level = float(cv2.mean(gray_difference, mask=seen)[0])
+    means = [cv2.mean(g, mask=mask)[0] for g in gradients]
+    tint = np.array(cv2.mean(difference, mask=mask)[:3])
+    level = float(cv2.mean(gray_difference, mask=mask)[0])
     # With the means taken out, the offset drops out of the normal equations of d.
     normal = np.empty((2, 2))
     target = np.empty(2)
     for i in (0, 1):
-        target[i] = cv2.mean(cv2.multiply(gradients[i], gray_difference), mask=seen)[0] - means[i] * level
+        target[i] = cv2.mean(cv2.multiply(gradients[i], gray_difference), mask=mask)[0] - means[i] * level
         for j in (0, 1):
             product = cv2.multiply(gradients[i], gradients[j])
-            normal[i, j] = cv2.mean(product, mask=seen)[0] - means[i] * means[j] + FLAT * (i == j)
+            normal[i, j] = cv2.mean(product, mask=mask)[0] - means[i] * means[j] + FLAT * (i == j)
     shift = np.linalg.solve(normal, target)
     return Residual(error, shift, tint - shift @ np.array(means))
 
@@ -133,6 +157,27 @@ def excess(source: Residual, result: Residual) -> tuple[float, float]:
     shift = float(np.hypot(*(result.shift - source.shift)))
     offset = np.abs(result.offset) - STEEPEST * np.abs(source.offset)
     return shift, max(float(offset.max()), 0.0)
+
+
+def pop(first: Picture, middle: Picture, last: Picture, seen: Mask) -> float | None:
+    """How much the middle picture differs from both its neighbours, root mean square of R'G'B' in [0, 1].
+
+    Of its difference from their mean, only what areas of `COARSE` pixels agree on counts: a frame in another style
+    differs in whole areas, registration and grain do not.
+
+    Args:
+        first, last: the neighbours, brought to the grid of `middle`.
+        seen: visible part of the region, in both.
+    """
+    if int(np.count_nonzero(seen)) < FEWEST_PIXELS:
+        return None
+    difference = middle - 0.5 * (first + last)
+    weight = seen.astype(np.float32)
+    size = (COARSE, COARSE)
+    share = cv2.boxFilter(weight, -1, size, borderType=cv2.BORDER_CONSTANT)
+    coarse = cv2.boxFilter(difference * weight[..., None], -1, size, borderType=cv2.BORDER_CONSTANT)
+    coarse = np.asarray(coarse / np.maximum(share, 0.25)[..., None], np.float32)
+    return float(np.sqrt(np.mean(cv2.mean(cv2.multiply(coarse, coarse), mask=seen.astype(np.uint8))[:3])))
 
 
 def _codes(picture: Picture) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.faces import FaceDetector
 from pipeline.metrics.config import FlickerConfig
-from pipeline.metrics.flow import FlowEstimator, excess, residual
+from pipeline.metrics.flow import Brought, FlowEstimator, Motion, bring, excess, pop, residual
 from pipeline.metrics.landmarks import FacePair, Faces, jitter
 from pipeline.metrics.matte import Matte
 from pipeline.metrics.pairs import Pair, Picture, resized
@@ -34,6 +34,15 @@ class _Held:
     small: tuple[Picture, Picture]
     """(source, result) at the size of the flow."""
     face: FacePair | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Move:
+    """Between two held pairs."""
+
+    motion: Motion
+    source: Brought
+    result: Brought
 
 
 @dataclass(slots=True)
@@ -91,6 +100,7 @@ class Meter:
         self._reach = config.timing.reach
         self._likeness = Likeness(self._reach)
         self._held: deque[_Held] = deque(maxlen=3)
+        self._moves: deque[_Move] = deque(maxlen=2)
         self._shot = -1
 
     def add(self, pair: Pair) -> FacePair | None:
@@ -157,10 +167,12 @@ class Meter:
             for region, values in still_difference((a.result, b.result), regions).items():
                 self._put(region, frame, values)
         motion = self._flow(a.small[0], b.small[0])
+        move = _Move(motion, bring(a.small[0], b.small[0], motion), bring(a.small[1], b.small[1], motion))
+        self._moves.append(move)
         for name, mask in regions.items():
-            region = cv2.resize(mask.astype(np.uint8), self._flow_size, interpolation=cv2.INTER_NEAREST) > 0
-            source = residual(a.small[0], b.small[0], motion, region)
-            result = residual(a.small[1], b.small[1], motion, region)
+            seen = motion.visible & self._small(mask)
+            source = residual(a.small[0], move.source.later, seen)
+            result = residual(a.small[1], move.result.later, seen)
             if source is None or result is None:
                 continue
             shift, offset = excess(source, result)
@@ -174,6 +186,13 @@ class Meter:
         found = wobbles((a.source, b.source, c.source), (a.result, b.result, c.result), regions)
         for region, values in found.items():
             self._put(region, frame, values)
+        before, after = self._moves
+        for name, mask in regions.items():
+            seen = before.motion.visible_back & after.motion.visible & self._small(mask)
+            source = pop(before.source.earlier, b.small[0], after.source.later, seen)
+            result = pop(before.result.earlier, b.small[1], after.result.later, seen)
+            if source is not None and result is not None:
+                self._put(name, frame, {"input_pop": source * LEVELS, "output_pop": result * LEVELS})
         if a.face is None or b.face is None or c.face is None:
             return
         series = self.measured.of(self._shot, "frame")
@@ -181,6 +200,9 @@ class Meter:
         if a.face.result is not None and b.face.result is not None and c.face.result is not None:
             wobble = jitter(a.face.result, b.face.result, c.face.result, b.face.eye_distance)
             series.put(frame, output_jitter=wobble)
+
+    def _small(self, mask: Mask) -> Mask:
+        return cv2.resize(mask.astype(np.uint8), self._flow_size, interpolation=cv2.INTER_NEAREST) > 0
 
     def _put(self, region: str, frame: int, values: dict[str, float]) -> None:
         self.measured.of(self._shot, region).put(frame, **values)

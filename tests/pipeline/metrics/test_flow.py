@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.flow import FlowEstimator, Residual, excess, residual, visible, warp
+from pipeline.metrics.flow import FlowEstimator, Residual, bring, excess, pop, residual, visible, warp
 from tests.pipeline.metrics.makers import clip, texture
 
 
@@ -54,12 +54,11 @@ def test_a_motion_boundary_is_hidden():
 def test_residual_measures_a_known_shift_and_offset():
     earlier = texture(90, 120)
     later = np.roll(earlier, (0, 1), (0, 1)) + np.array([0.02, 0.0, -0.01], np.float32)
-    still = FlowEstimator(512)(earlier, earlier)
     region = np.zeros((90, 120), bool)
     region[10:80, 10:110] = True
-    found = residual(earlier, later, still, region)
+    found = residual(earlier, later, region)
     assert found is not None
-    # W(later) = earlier(p − 1): the content stands one pixel to the right.
+    # later(p) = earlier(p − 1): the content stands one pixel to the right.
     assert found.shift[0] == pytest.approx(-1, abs=0.2)
     assert found.shift[1] == pytest.approx(0, abs=0.05)
     np.testing.assert_allclose(found.offset, [0.02, 0, -0.01], atol=2e-3)
@@ -69,8 +68,7 @@ def test_residual_measures_a_known_shift_and_offset():
 
 def test_a_flat_picture_has_no_shift():
     flat = np.full((60, 80, 3), 0.5, np.float32)
-    still = FlowEstimator(512)(flat, flat)
-    found = residual(flat, flat + np.float32(0.01), still, np.ones((60, 80), bool))
+    found = residual(flat, flat + np.float32(0.01), np.ones((60, 80), bool))
     assert found is not None
     assert np.abs(found.shift).max() < 1e-6
     np.testing.assert_allclose(found.offset, 0.01, atol=1e-5)
@@ -80,7 +78,7 @@ def test_a_small_region_says_nothing():
     picture = texture(60, 80)
     region = np.zeros((60, 80), bool)
     region[:5, :5] = True
-    assert residual(picture, picture, FlowEstimator(512)(picture, picture), region) is None
+    assert residual(picture, picture, region) is None
 
 
 def test_what_the_input_has_too_is_no_excess():
@@ -95,3 +93,24 @@ def test_working_size_is_bounded():
     assert estimator.size(3840, 2160) == (512, 288)
     assert estimator.size(400, 336) == (400, 336)
     assert min(estimator.size(4000, 20)) >= 16
+
+
+def test_neighbours_are_brought_onto_each_other():
+    earlier, later = pictures(5, 6)
+    motion = FlowEstimator(512)(earlier, later)
+    brought = bring(earlier, later, motion)
+    for there, here, seen in ((brought.later, earlier, motion.visible), (brought.earlier, later, motion.visible_back)):
+        moved, still = np.abs(there - here)[seen].mean(), np.abs(earlier - later)[seen].mean()
+        assert moved < 0.35 * still
+
+
+def test_pop_counts_areas_and_not_grain():
+    picture = texture(60, 80)
+    seen = np.ones((60, 80), bool)
+    grain = np.random.default_rng(0).choice([-0.02, 0.02], picture.shape).astype(np.float32)
+    assert pop(picture, picture + np.float32(0.02), picture, seen) == pytest.approx(0.02, rel=1e-3)
+    assert pop(picture - np.float32(0.02), picture, picture + np.float32(0.02), seen) == pytest.approx(0, abs=1e-6)
+    grainy = pop(picture, picture + grain, picture, seen)
+    assert grainy is not None
+    assert grainy < 0.005
+    assert pop(picture, picture, picture, ~seen) is None

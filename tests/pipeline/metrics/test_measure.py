@@ -83,30 +83,37 @@ def test_the_report_of_the_render_tells_range_and_shots(source, frames, tmp_path
 
 
 def test_the_wrong_style_in_one_frame_is_named(portrait):
-    """The embedded model, with the mean w instead of the face's own w+ in one frame."""
+    """The embedded model, with a w+ that is a twentieth of the way to that of a random z in one frame.
+
+    It is trained to hardly need w+: the mean w instead of the face's own changes its pictures by 0.4 levels, which
+    nobody sees, and no metric here names.
+    """
     net = load_checkpoint(WEIGHTS / "lite_toon.safetensors")
-    landmarks = BlazeFaceDetector().detect(portrait)[0].landmarks
-    aligned = torch.from_numpy(to_network(align_face(portrait, landmarks).astype(np.float32) / np.float32(255)))[None]
-    source, result, wrong = [], [], 7
+    aligned = network_input(align_face(portrait, BlazeFaceDetector().detect(portrait)[0].landmarks))
+    z = torch.randn(1, net.config.style_dim, generator=torch.Generator().manual_seed(0))
+    source, result, wrong = [], [], 5
     with torch.inference_mode():
-        wplus = net.encode_style(aligned)
-        assert net.latent_avg is not None
-        for index in range(12):
+        own = net.encode_style(aligned)
+        other = own + 0.05 * (net.mapping(z)[:, None] - own)
+        for index in range(10):
             matrix = np.array([[0.5, 0, -50 - 0.6 * index], [0, 0.5, -8 + 0.3 * index]])
-            window = cv2.warpAffine(portrait, matrix, (128, 128), flags=cv2.INTER_AREA)
-            latent = net.invert(
-                torch.from_numpy(to_network(window.astype(np.float32) / np.float32(255)))[None], aligned
-            )
-            latent = latent._replace(wplus=net.latent_avg[None] if index == wrong else wplus)
-            image = from_network(net.synthesize(latent)[0])
-            source.append(window)
-            small = cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA)
-            result.append(np.clip(np.rint(small * 255), 0, 255).astype(np.uint8))
-    report = measure_arrays(source, result)
-    assert next(iter(report.bad_frames)) == wrong, report.table()
-    good = [i for i in range(12) if i != wrong]
-    untouched = measure_arrays([source[i] for i in good[:7]], [result[i] for i in good[:7]])
-    assert untouched.passed, untouched.table()
+            source.append(np.asarray(cv2.warpAffine(portrait, matrix, (128, 128), flags=cv2.INTER_AREA)))
+            latent = net.invert(network_input(source[-1]), aligned)
+            for wplus in (own, other) if index == wrong else (own,):
+                image = from_network(net.synthesize(latent._replace(wplus=wplus))[0])
+                small = np.asarray(cv2.resize(image, (128, 128), interpolation=cv2.INTER_AREA))
+                result.append(np.clip(np.rint(small * 255), 0, 255).astype(np.uint8))
+    with_fault, untouched = result[:wrong] + result[wrong + 1 :], result[: wrong + 1] + result[wrong + 2 :]
+    assert np.abs(with_fault[wrong].astype(int) - untouched[wrong]).mean() < 5
+    report = measure_arrays(source, untouched)
+    assert report.passed, report.table()
+    report = measure_arrays(source, with_fault)
+    assert list(report.bad_frames) == [wrong], report.table()
+
+
+def network_input(picture):
+    """uint8 [H, W, 3] → [1, 3, H, W] in [−1, 1]."""
+    return torch.from_numpy(to_network(picture.astype(np.float32) / np.float32(255)))[None]
 
 
 @pytest.mark.release
