@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from models.config import ModelConfig
 from models.errors import CheckpointError, ModelError
+from models.lockfile import guard
 from models.official_file import Contents, check_codes, read_official
 from models.safetensors_file import sort_metadata
 from models.styleganex import StyleGANEX
@@ -29,7 +30,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Sty
         The network in float32 and eval mode on `device`.
 
     Raises:
-        CheckpointError: missing, foreign, damaged or hostile file; keys or shapes that differ.
+        CheckpointError: missing, foreign, damaged or hostile file; keys or shapes that differ; a fetched file that is
+            no longer what was recorded.
     """
     path = Path(path)
     try:
@@ -39,6 +41,8 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Sty
         raise CheckpointError(f"{path}: {error.strerror or error}", "check the path") from error
     # The header of a safetensors file is its length in 8 bytes, then JSON.
     ours = head[8:9] == b"{"
+    if ours:
+        guard(path)
     content = None if ours else read_torch(path)
     try:
         return (_build(_read_safetensors(path)) if ours else from_official(content)).to(device)

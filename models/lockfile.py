@@ -96,6 +96,13 @@ class Lockfile:
             os.replace(part, self.path)
 
 
+def guard(path: Path) -> None:
+    """Raise CheckpointError if the lock file beside `path` records it otherwise. Cheap: see `Record`."""
+    lock = Lockfile(path.parent)
+    if path.name in lock.records():
+        lock.check(path)
+
+
 def sha256_of(path: Path) -> str:
     """Hexadecimal digest of a file's bytes; read once per process while its size and time stand."""
     stat = path.stat()

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from models.errors import CheckpointError
+from models.lockfile import guard
 
 REFETCH = "fetch the file again, or check that it is the one you mean"
 _ALLOWED: tuple[Any, ...] = (argparse.Namespace,)
@@ -27,8 +28,11 @@ def read_torch(path: Path, arrays: bool = False) -> Any:
             unpickle anything in turn.
 
     Raises:
-        CheckpointError: not such a file, damaged, or one that would execute something. Nothing of it was executed.
+        CheckpointError: not such a file, damaged, not what the lock file beside it records, or one that would execute
+            something. Nothing of it was executed.
     """
+    if path.is_file():
+        guard(path)
     allowed = [*_ALLOWED, *(_array_types() if arrays else ())]
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):

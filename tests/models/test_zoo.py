@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models import zoo
-from models.checkpoint import save_checkpoint
+from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import SIZES
 from models.errors import CheckpointError
 from models.inventory import listing, verify
@@ -160,6 +160,8 @@ def test_recorded_files_are_hashed_once_and_then_trusted_by_size_and_time(
     assert LOCK_NAME in caught.value.remedy
     with pytest.raises(CheckpointError, match="not the file that was fetched"):
         load_model("a", (), "cpu")
+    with pytest.raises(CheckpointError, match="not the file that was fetched"):
+        load_checkpoint(path)
     path.write_bytes(b"six")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 10))
     assert lock.verify(path) is False, "verify is not fooled by a time that was set back"
