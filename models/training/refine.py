@@ -1,0 +1,146 @@
+"""Training of tokens (RefineStyle): of a domain from a handful of pairs, or of the encoder that finds them per picture.
+
+The network itself is frozen, its batch norms on their running statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from models.refine import Refinement, add_residuals, refined, save_refine
+from models.refine_encoder import RefineEncoder, reconstruction
+from models.styleganex import StyleGANEX
+from models.training.batches import Batch, Source
+from models.training.distributed import World
+from models.training.encoder import render
+from models.training.encoder_losses import EncoderLosses, LossSettings
+from models.training.loop import sheet_of
+from models.training.optimizers import make_optimizer, set_rate
+from models.training.settings import OptimizerSettings, Settings
+from models.training.watch import require_finite
+
+
+class RefineSettings(Settings):
+    """Which tokens, and how many."""
+
+    kind: Literal["domain", "picture"] = "domain"
+    """domain: one set of tokens, optimised alone. picture: tokens per picture, from grouped transformer blocks."""
+    rank: int = Field(default=4, ge=1)
+    """Tokens per set and layer."""
+    width: int = Field(default=64, ge=8)
+    """picture: channels of the transformer."""
+    blocks: int = Field(default=1, ge=1)
+    """picture: transformer blocks per group of layers."""
+
+
+class RefineLearner:
+    """Tokens, or the encoder of tokens, for a network that stays as it is: a `Learner`."""
+
+    def __init__(
+        self,
+        net: StyleGANEX,
+        source: Source,
+        losses: LossSettings,
+        optimizer: OptimizerSettings,
+        settings: RefineSettings,
+        *,
+        seed: int = 0,
+        metadata: Mapping[str, str] | None = None,
+        world: World | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        torch.manual_seed(seed)
+        self.world, self.device = world or World(), device or torch.device("cpu")
+        self.net = net.requires_grad_(False).eval().to(self.device)
+        made = (
+            Refinement(net, settings.rank)
+            if settings.kind == "domain"
+            else RefineEncoder(net, settings.rank, settings.width, settings.blocks)
+        )
+        self.tokens: Refinement | RefineEncoder = made.to(self.device)
+        self.optimizer = make_optimizer(self.tokens.parameters(), optimizer)
+        self.losses = EncoderLosses(losses, net.config, self.device, self.world)
+        self.source, self._rates, self._metadata = source, optimizer, dict(metadata or {})
+
+    def draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The refined network's pictures of a batch, and their w+."""
+        if isinstance(self.tokens, Refinement):
+            with refined(self.net, self.tokens.weights(self.net)):
+                return render(self.net, batch)
+        if batch.aligned is None:
+            raise ValueError("RefineLearner: tokens per picture need aligned crops")
+        with torch.no_grad():
+            drawn = reconstruction(self.net, batch.aligned)
+        crops = batch.x.shape[0] // batch.aligned.shape[0]
+        results = []
+        for i, table in enumerate(self.tokens(batch.aligned, drawn)):  # each picture has kernels of its own
+            own = Batch(batch.x[i * crops : (i + 1) * crops], batch.y, batch.aligned[i : i + 1])
+            with refined(self.net, add_residuals(self.net, table)):
+                results.append(render(self.net, own))
+        outputs, codes = zip(*results, strict=True)
+        return torch.cat(outputs), torch.cat(codes)
+
+    def step(self, index: int, steps: int) -> dict[str, float]:
+        """See `Learner.step`."""
+        rate, count = self._rates.rate(index, steps), self._rates.accumulate
+        set_rate(self.optimizer, rate)
+        self.optimizer.zero_grad(set_to_none=True)
+        total, numbers = 0.0, {}
+        for micro in range(count):
+            batch = self.source.batch(index * count + micro).to(self.device)
+            output, wplus = self.draw(batch)
+            offset = wplus if self.net.latent_avg is None else wplus - self.net.latent_avg
+            loss, parts = self.losses(output, offset, batch, index / steps, lambda changed: self.draw(changed)[0])
+            require_finite(self.world.mean(loss.item()), "the loss")
+            (loss / count).backward()
+            total += loss.item() / count
+            numbers = {name: numbers.get(name, 0.0) + value.item() / count for name, value in parts.items()}
+        self.world.average_gradients(self.tokens.parameters())
+        if self._rates.clip:
+            norm = nn.utils.clip_grad_norm_(self.tokens.parameters(), self._rates.clip)
+            require_finite(norm.item(), "the gradient's norm")
+        self.optimizer.step()
+        numbers |= self.losses.train_discriminator(index)
+        return {"loss": total, **numbers, "learning_rate": rate}
+
+    @torch.no_grad()
+    def sheet(self) -> np.ndarray:
+        """Input, without tokens, with tokens, target."""
+        batch = self.source.preview().to(self.device)
+        return sheet_of([batch.x, render(self.net, batch)[0], self.draw(batch)[0], batch.y])
+
+    def write(self, folder: Path, metadata: dict[str, str]) -> None:
+        """refine.safetensors: the tokens; refine_encoder.pt: the encoder's weights."""
+        if isinstance(self.tokens, Refinement):
+            save_refine(self.tokens, folder / "refine.safetensors", self._metadata | metadata)
+            return
+        part = folder / "refine_encoder.part"
+        torch.save(self.tokens.state_dict(), part)
+        part.replace(folder / "refine_encoder.pt")
+
+    def state(self) -> dict[str, Any]:
+        """See `Learner.state`."""
+        return {
+            "tokens": self.tokens.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "losses": self.losses.state(),
+            "source": self.source.state(),
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """See `Learner.load_state`."""
+        self.tokens.load_state_dict(state["tokens"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.losses.load_state(state["losses"])
+        self.source.load_state(state["source"])
+
+    def close(self) -> None:
+        """See `Learner.close`."""
+        self.source.close()
