@@ -67,7 +67,10 @@ def save_checkpoint(net: StyleGANEX, path: str | Path, metadata: Mapping[str, st
     state = {key: value.detach().to("cpu").contiguous() for key, value in net.state_dict().items()}
     part = path.with_name(path.name + ".part")
     try:
+        part.touch()
+        mode = part.stat().st_mode
         save_file(state, part, metadata=text)
+        part.chmod(mode)  # the library makes files that only their owner can read
         sort_metadata(part)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:

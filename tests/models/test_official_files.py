@@ -213,6 +213,12 @@ def test_conversion_keeps_every_number(tmp_path: Path) -> None:
     assert torch.equal(image(net), image(again))
 
 
+def test_a_saved_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    save_checkpoint(filled("sr"), tmp_path / "a.safetensors")
+    (tmp_path / "plain").touch()
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_equal_networks_give_equal_bytes(tmp_path: Path) -> None:
     text = {f"key {i}": f'value "{i}"\n\t\x01 é ⟶ /\x7f' for i in range(12)}
     files = []
