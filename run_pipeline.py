@@ -7,6 +7,7 @@ Exit status: 0 done; 1 a job or a check failed; 2 the input or a setting is wron
 130 interrupted.
 """
 
+import os
 import sys
 
 from models.errors import UserError
@@ -20,6 +21,9 @@ def run(argv: list[str]) -> int:
     except UserError as error:
         print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         print("interrupted; nothing was left under the final name", file=sys.stderr)
         return 130
