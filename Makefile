@@ -12,7 +12,7 @@ $(VENV)/.run: requirements.txt requirements-data.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-data.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.run requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.run requirements-dev.txt requirements-hub.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts -r requirements-dev.txt
 	touch $@
 
