@@ -18,7 +18,17 @@ from models.training.heads.human import EYES, HAIR, LASHES, SKIN, TEETH, TONGUE,
 from models.training.heads.noise import Noise
 from models.training.heads.raster import Coverage, dot, interpolate, unit
 from models.training.heads.scene import Light, Scene
-from models.training.heads.skin import CLOTH, HAIR_CLASS, L_EYE, MOUTH, R_EYE, hair_albedo, paint_eyes, paint_skin
+from models.training.heads.skin import (
+    CLOTH,
+    HAIR_CLASS,
+    L_EYE,
+    MOUTH,
+    R_EYE,
+    hair_albedo,
+    paint_eyes,
+    paint_skin,
+    skin_albedo,
+)
 
 Floats = NDArray[np.float32]
 IRIS_ANGLE = 0.385
@@ -88,8 +98,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
 
     at = np.flatnonzero(material == LASHES)
     lower = (canonical[at, 2] < -0.22)[:, None]
-    tone = albedo[material == SKIN].mean(axis=0) if (material == SKIN).any() else np.zeros(3, np.float32)
-    albedo[at] = np.where(lower, tone * (0.62 - 0.4 * scene.skin.makeup), np.float32(0.012))
+    albedo[at] = np.where(lower, skin_albedo(scene) * (0.62 - 0.4 * scene.skin.makeup), np.float32(0.012))
     sky[at] = 0.7
     kind[at] = np.where(canonical[at, 0] > 0, L_EYE, R_EYE)
 

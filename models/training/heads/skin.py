@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 """Classes of CelebAMask-HQ in the order of the BiSeNet parsing networks; l is the person's left, the image's right."""
 LIP_LINE = -7.2
 """Canonical height between the lips."""
-BROW = np.array([[0.9, 1.35], [1.6, 1.62], [2.6, 1.98], [3.6, 2.02], [4.4, 1.72], [5.1, 1.15]])
+BROW = np.array([[0.9, 1.15], [1.6, 1.47], [2.6, 1.85], [3.6, 1.80], [4.4, 1.50], [5.1, 0.98]])
 """Centre line of a brow, canonical |x| and z."""
 FAIR, DARK = np.array([0.70, 0.455, 0.35]), np.array([0.085, 0.043, 0.027])
 
@@ -60,7 +60,7 @@ def paint_skin(canonical: Floats, marks: Floats, scene: Scene, detail: float = 1
     x, y, z = np.ascontiguousarray(canonical.T)
     side = np.abs(x)
     lips, ears, lids, mouth, socket = np.ascontiguousarray(marks[:, :5].T)
-    albedo = np.tile((FAIR ** (1 - skin.melanin) * DARK**skin.melanin).astype(np.float32), (len(x), 1))
+    albedo = np.tile(skin_albedo(scene), (len(x), 1))
     coarse, fine = noise(canonical, 0.35), noise(canonical, 2.2)
     pores = noise(canonical, 7.0)
     mottled = 0.16 * (coarse - 0.5) + 0.10 * (fine - 0.5) + 0.07 * (pores - 0.5)
@@ -131,6 +131,11 @@ def paint_eyes(own: Floats, head: Floats, left: NDArray[np.bool_], scene: Scene,
     shade *= 1 - 0.55 * _rise(np.abs(head[:, 0]), 0.38, 0.80)
     kind = np.where(left, L_EYE, R_EYE).astype(np.uint8)
     return Surface((albedo).astype(np.float32), np.ones(len(own), np.float32), kind, (1 - shade).astype(np.float32))
+
+
+def skin_albedo(scene: Scene) -> Floats:
+    """[3]: colour of the skin, before anything is painted on it."""
+    return (FAIR ** (1 - scene.skin.melanin) * DARK**scene.skin.melanin).astype(np.float32)
 
 
 def hair_albedo(scene: Scene) -> Floats:
@@ -218,7 +223,7 @@ def _lids(albedo: Floats, canonical: Floats, lids: Floats, socket: Floats, scene
 
 def _lip_color(albedo: Floats, canonical: Floats, lips: Floats, pores: Floats, scene: Scene) -> None:
     skin = scene.skin
-    natural = albedo.mean(axis=0) * np.float32([0.86, 0.50, 0.52]) + np.float32([0.02, 0.0, 0.004])
+    natural = skin_albedo(scene) * np.float32([0.86, 0.50, 0.52]) + np.float32([0.02, 0.0, 0.004])
     rng = np.random.default_rng(skin.seed + 3)
     stick = np.array([0.42, 0.05, 0.07]) * rng.uniform(0.5, 1.2) + rng.uniform(0, 0.12) * np.array([0.4, 1, 0.9])
     color = natural * (1 - skin.makeup) + stick.astype(np.float32) * skin.makeup
