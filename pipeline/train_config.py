@@ -6,27 +6,52 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from models.training.adversary import AdversarySettings
 from models.training.encoder import EncoderSettings
 from models.training.encoder_losses import LossSettings
+from models.training.gan import GeneratorSettings
+from models.training.generated import GeneratedSettings
 from models.training.pairs import PairSettings
 from models.training.photographs import PhotographSettings
+from models.training.pictures import PictureSettings
+from models.training.refine import RefineSettings
 from models.training.settings import OptimizerSettings, RunSettings
 from stages.base import Section
 
 
 class FolderSettings(PairSettings):
-    """Pairs from a folder of .npz samples (models/training/samples.py says what is in one)."""
+    """Pairs from a folder of .npz samples (models/training/samples.py says what is in one), or of aligned pictures."""
 
     kind: Literal["samples"]
     folder: str
     """Where they are."""
 
 
+class FacesSettings(GeneratedSettings):
+    """Pairs made on the fly by generators."""
+
+    kind: Literal["generated"]
+    original: str
+    """Weight file of G, which draws the inputs; with editing_w the targets are edits by it."""
+    toonified: str | None = None
+    """Weight file of G', which draws the targets from the same w."""
+
+
+class RealSettings(PictureSettings):
+    """Real pictures, for recipe generator."""
+
+    kind: Literal["pictures"]
+
+
+Data = Annotated[PhotographSettings | FolderSettings | FacesSettings | RealSettings, Field(discriminator="kind")]
+
+
 class TrainConfig(Section):
     """Everything that decides a training run."""
 
-    recipe: Literal["encoder"] = "encoder"
-    """encoder: the network, or parts of it, on pairs."""
+    recipe: Literal["encoder", "generator", "refine"] = "encoder"
+    """encoder: the network, or parts of it, on pairs. generator: StyleGAN2 against a discriminator. refine: tokens
+    (RefineStyle) for the network in `init`, which stays as it is."""
     model: dict[str, Any] = Field(default_factory=dict)
     """`size`, a key of models.config.SIZES (default lite), and fields of ModelConfig that differ from it."""
     init: str | None = None
@@ -41,6 +66,12 @@ class TrainConfig(Section):
     """CPU threads; null: all cores."""
     run: RunSettings = RunSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    data: Annotated[PhotographSettings | FolderSettings, Field(discriminator="kind")]
+    """Of the recipes encoder and refine."""
+    data: Data
     encoder: EncoderSettings = EncoderSettings()
     loss: LossSettings = LossSettings()
+    """Of the recipes encoder and refine."""
+    generator: GeneratorSettings = GeneratorSettings()
+    adversary: AdversarySettings = AdversarySettings()
+    """Discriminator of the recipe generator; the encoder's is loss.adversary."""
+    refine: RefineSettings = RefineSettings()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from models.styleganex import StyleGANEX
 from models.training.batches import Batch, Source
 from models.training.distributed import World
 from models.training.encoder_losses import EncoderLosses, LossSettings
+from models.training.feature import feature_loss
 from models.training.loop import sheet_of
 from models.training.optimizers import follow, make_optimizer, set_rate
 from models.training.settings import OptimizerSettings, Settings
@@ -37,12 +37,24 @@ class EncoderSettings(Settings):
 
     train: tuple[Literal["encoder", "fusion", "generator"], ...] = ("encoder", "fusion", "generator")
     """Parts that learn. As published: encoder and fusion, with the generator of a StyleGAN2 file in `init`."""
+    step_one: float = Field(default=0.0, ge=0)
+    """Above 0 the run is step I: the weight of the MSE to the generator's first-layer feature; skip connections are
+    off, the other losses judge what is drawn from w+ and the feature alone."""
     ema: float = Field(default=0.998, ge=0, lt=1)
     """Decay of the averaged weights, which are what is saved."""
     fix_norms_at: float = Field(default=0.3, ge=0)
     """Share of the steps after which batch norms use their running statistics, as they will in use."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the forward pass (torch.amp); weights and losses stay fp32."""
+
+
+class Drawn(NamedTuple):
+    """What `render` gives."""
+
+    image: Tensor
+    wplus: Tensor
+    """Edits not included."""
+    feature: Tensor | None
 
 
 class EncoderLearner:
@@ -59,6 +71,7 @@ class EncoderLearner:
         seed: int = 0,
         init: StyleGANEX | None = None,
         directions: tuple[str, ...] = (),
+        known_directions: Tensor | None = None,
         metadata: Mapping[str, str] | None = None,
         world: World | None = None,
         device: torch.device | None = None,
@@ -75,15 +88,18 @@ class EncoderLearner:
         self._metadata = dict(metadata or {}) | ({"directions": ",".join(directions)} if directions else {})
         if init is None:
             self._metadata["can_sample"] = "no"  # no loss ever sees what w the mapping network gives
-        codes = 0.05 * torch.randn(len(directions), config.num_styles, config.style_dim)
-        self.directions = nn.Parameter(codes.to(self.device)) if directions else None
-        self.average.editing_w = codes.clone() if directions else None
+        codes = known_directions
+        if directions and codes is None:
+            codes = 0.05 * torch.randn(len(directions), config.num_styles, config.style_dim)
+        learned = known_directions is None
+        self.directions = None if codes is None else nn.Parameter(codes.clone().to(self.device), requires_grad=learned)
+        self.average.editing_w = None if codes is None else codes.clone()
         self.net.to(self.device)
         self.average.to(self.device)
         for part in ("encoder", "fusion", "generator"):
             self.net.get_submodule(part).requires_grad_(part in settings.train)
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
-        self.parameters += [self.directions] if self.directions is not None else []
+        self.parameters += [self.directions] if self.directions is not None and learned else []
         self.optimizer = make_optimizer(self.parameters, optimizer)
         self.losses = EncoderLosses(losses, config, self.device, self.world)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
@@ -98,17 +114,20 @@ class EncoderLearner:
         count, total, numbers = self._rates.accumulate, 0.0, {}
         for micro in range(count):
             batch = self.source.batch(index * count + micro).to(self.device)
-            with self._autocast():
-                output, wplus = render(self.net, batch, self.directions)
-            offset = wplus - self.net.latent_avg if self.net.latent_avg is not None else wplus
-            loss, parts = self.losses(output.float(), offset.float(), batch, share, self._redraw)
+            drawn = self._draw(batch)
+            offset = drawn.wplus if self.net.latent_avg is None else drawn.wplus - self.net.latent_avg
+            loss, parts = self.losses(drawn.image.float(), offset.float(), batch, share, self._redraw)
+            if self._settings.step_one:
+                parts["feature"] = feature_loss(self.net, drawn.feature, batch)
+                loss = loss + self._settings.step_one * parts["feature"]
             require_finite(self.world.mean(loss.item()), "the loss")
             self.scaler.scale(loss / count).backward()
             total += loss.item() / count
             numbers = {name: numbers.get(name, 0.0) + value.item() / count for name, value in parts.items()}
         self._descend()
         numbers |= self.losses.train_discriminator(index)
-        return {"loss": total, **numbers, "learning_rate": rate} | self._follow(index + 1)
+        self._follow(index + 1)
+        return {"loss": total, **numbers, "learning_rate": rate}
 
     def _set_mode(self, share: float) -> None:
         self.net.train()
@@ -122,13 +141,12 @@ class EncoderLearner:
 
     def _redraw(self, batch: Batch) -> Tensor:
         """The network's picture of a changed batch, for the temporal loss."""
-        with self._autocast():
-            return render(self.net, batch, self.directions)[0].float()
+        return self._draw(batch).image.float()
 
-    def _autocast(self) -> Any:
-        if self._settings.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16 if self._settings.precision == "bf16" else torch.float16)
+    def _draw(self, batch: Batch) -> Drawn:
+        dtype = torch.float16 if self._settings.precision == "fp16" else torch.bfloat16
+        with torch.autocast(self.device.type, dtype, enabled=self._settings.precision != "fp32"):
+            return render(self.net, batch, self.directions, not self._settings.step_one)
 
     def _descend(self) -> None:
         scaled = isinstance(self.optimizer, torch.optim.Optimizer) and self.scaler.is_enabled()
@@ -146,20 +164,19 @@ class EncoderLearner:
             self.optimizer.step()
 
     @torch.no_grad()
-    def _follow(self, done: int) -> dict[str, float]:
+    def _follow(self, done: int) -> None:
         self.world.average_buffers(self.net)
         decay = min(self._settings.ema, (1 + done) / (10 + done))
         editing, self.average.editing_w = self.average.editing_w, None
         follow(self.average, self.net, decay)
         if editing is not None and self.directions is not None:
             self.average.editing_w = editing.lerp_(self.directions, 1 - decay)
-        return {}
 
     @torch.no_grad()
     def sheet(self) -> np.ndarray:
         """Input (where it is a picture), output, target."""
         batch = self.source.preview().to(self.device)
-        output, _ = render(self.average, batch, self.average.editing_w)
+        output = render(self.average, batch, self.average.editing_w, not self._settings.step_one).image
         if batch.x.shape[1] == 3:
             x = batch.x
         elif batch.x.shape[1] == 1:
@@ -202,10 +219,14 @@ class EncoderLearner:
         self.source.close()
 
 
-def render(net: StyleGANEX, batch: Batch, directions: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The network's pictures for a batch, and the w+ they were drawn from, edits not included. No noise.
+def render(net: StyleGANEX, batch: Batch, directions: Tensor | None = None, skips: bool = True) -> Drawn:
+    """The network's pictures for a batch, without noise.
 
     w+ comes from each scene's style crop where there is one, the content from its crops.
+
+    Args:
+        directions: [N, L, style_dim], for batches of edits.
+        skips: False: from w+ and the first-layer feature alone (step I).
     """
     if batch.aligned is None:
         latent = net.invert(batch.x)
@@ -223,4 +244,5 @@ def render(net: StyleGANEX, batch: Batch, directions: Tensor | None = None) -> t
         if directions is None:
             raise ValueError("render: edit pairs need directions")
         edit = batch.strength[:, None, None] * directions[batch.direction]
-    return net.synthesize(latent._replace(wplus=wplus), edit), wplus
+    latent = latent._replace(wplus=wplus, skips=latent.skips if skips else ())
+    return Drawn(net.synthesize(latent, edit), wplus, latent.feature)

@@ -42,7 +42,7 @@ def held_out_batch(count: int, size: int, seed: int = 1) -> Batch:
 def compare(net: StyleGANEX, batch: Batch) -> dict[str, Score]:
     """Scores against batch.y: of the network, of the source left as it is, and of a bilateral filter of it."""
     smooth = [cv2.bilateralFilter(picture, -1, 25.0, 3.0) for picture in _to_pictures(batch.x)]
-    candidates = {"network": render(net, batch)[0], "source": batch.x, "bilateral filter": as_tensor(smooth)}
+    candidates = {"network": render(net, batch).image, "source": batch.x, "bilateral filter": as_tensor(smooth)}
     return {name: _score(list(value), list(batch.y)) for name, value in candidates.items()}
 
 

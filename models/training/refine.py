@@ -19,7 +19,7 @@ from models.refine_encoder import RefineEncoder, reconstruction
 from models.styleganex import StyleGANEX
 from models.training.batches import Batch, Source
 from models.training.distributed import World
-from models.training.encoder import render
+from models.training.encoder import Drawn, render
 from models.training.encoder_losses import EncoderLosses, LossSettings
 from models.training.loop import sheet_of
 from models.training.optimizers import make_optimizer, set_rate
@@ -69,8 +69,8 @@ class RefineLearner:
         self.losses = EncoderLosses(losses, net.config, self.device, self.world)
         self.source, self._rates, self._metadata = source, optimizer, dict(metadata or {})
 
-    def draw(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The refined network's pictures of a batch, and their w+."""
+    def draw(self, batch: Batch) -> Drawn:
+        """The refined network's pictures of a batch."""
         if isinstance(self.tokens, Refinement):
             with refined(self.net, self.tokens.weights(self.net)):
                 return render(self.net, batch)
@@ -84,8 +84,7 @@ class RefineLearner:
             own = Batch(batch.x[i * crops : (i + 1) * crops], batch.y, batch.aligned[i : i + 1])
             with refined(self.net, add_residuals(self.net, table)):
                 results.append(render(self.net, own))
-        outputs, codes = zip(*results, strict=True)
-        return torch.cat(outputs), torch.cat(codes)
+        return Drawn(torch.cat([r.image for r in results]), torch.cat([r.wplus for r in results]), None)
 
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`."""
@@ -95,9 +94,9 @@ class RefineLearner:
         total, numbers = 0.0, {}
         for micro in range(count):
             batch = self.source.batch(index * count + micro).to(self.device)
-            output, wplus = self.draw(batch)
-            offset = wplus if self.net.latent_avg is None else wplus - self.net.latent_avg
-            loss, parts = self.losses(output, offset, batch, index / steps, lambda changed: self.draw(changed)[0])
+            drawn = self.draw(batch)
+            offset = drawn.wplus if self.net.latent_avg is None else drawn.wplus - self.net.latent_avg
+            loss, parts = self.losses(drawn.image, offset, batch, index / steps, self._redraw)
             require_finite(self.world.mean(loss.item()), "the loss")
             (loss / count).backward()
             total += loss.item() / count
@@ -110,11 +109,14 @@ class RefineLearner:
         numbers |= self.losses.train_discriminator(index)
         return {"loss": total, **numbers, "learning_rate": rate}
 
+    def _redraw(self, batch: Batch) -> Tensor:
+        return self.draw(batch).image
+
     @torch.no_grad()
     def sheet(self) -> np.ndarray:
         """Input, without tokens, with tokens, target."""
         batch = self.source.preview().to(self.device)
-        return sheet_of([batch.x, render(self.net, batch)[0], self.draw(batch)[0], batch.y])
+        return sheet_of([batch.x, render(self.net, batch).image, self.draw(batch).image, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
         """refine.safetensors: the tokens; refine_encoder.pt: the encoder's weights."""

@@ -118,7 +118,7 @@ def test_strength_scales_the_edit_and_zero_still_attends(folder):
     batch = made.source.batch(0)
     zero, one = (batch._replace(strength=torch.full((2,), value)) for value in (0.0, 1.0))
     with torch.no_grad():
-        drawn = [render(made.average, changed, made.directions)[0] for changed in (zero, one)]
+        drawn = [render(made.average, changed, made.directions).image for changed in (zero, one)]
         assert not torch.equal(*drawn)
         plain = made.average.encode_content(batch.x)
         wplus = made.average.encode_style(batch.aligned)  # type: ignore[arg-type]

@@ -1,0 +1,65 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models.config import SIZES
+from models.refine import load_refine
+from models.styleganex import StyleGANEX
+from models.training.encoder import render
+from models.training.encoder_losses import LossSettings
+from models.training.log import read_losses
+from models.training.loop import Run
+from models.training.pairs import PairSettings, PairSource
+from models.training.refine import RefineLearner, RefineSettings
+from models.training.samples import SampleFolder
+from models.training.settings import OptimizerSettings, RunSettings
+from models.training.views import ViewSettings
+from tests.models.training.drawn_heads import make_samples
+
+L2 = LossSettings(l2=1, perceptual_weight=0, identity=0, w_norm=0)
+
+
+def learner(folder: Path, kind: str) -> RefineLearner:
+    torch.manual_seed(5)
+    net = StyleGANEX(SIZES["tiny"])
+    pairs = PairSettings(target="toon3d", scenes=1, view=ViewSettings(crop_px=(64, 64)))
+    source = PairSource(SampleFolder(folder), pairs, net.config, 0)
+    settings: Any = {"kind": kind, "rank": 2, "width": 16}
+    rates = OptimizerSettings(learning_rate=0.03 if kind == "domain" else 0.003, warmup=0, decay="none")
+    return RefineLearner(net, source, L2, rates, RefineSettings(**settings))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_samples(tmp_path_factory.mktemp("samples"), 3, 96)
+
+
+@pytest.mark.parametrize("kind", ["domain", "picture"])
+def test_tokens_alone_lower_the_loss_and_the_network_stays(folder, kind):
+    made = learner(folder, kind)
+    before = {key: value.clone() for key, value in made.net.state_dict().items()}
+    batch = made.source.batch(0)
+    made.source.batch = lambda step: batch  # type: ignore[method-assign]
+    losses = [made.step(index, 15)["loss"] for index in range(15)]
+    assert losses[-1] < 0.9 * losses[0]
+    assert all(torch.equal(value, before[key]) for key, value in made.net.state_dict().items())
+
+
+def test_first_loss_is_that_of_the_plain_network_and_a_resumed_run_repeats(folder, tmp_path):
+    run = RunSettings(steps=6, save_every=3)
+    whole = Run(learner(folder, "domain"), run, tmp_path / "whole")
+    batch = whole.learner.source.batch(0)  # type: ignore[attr-defined]
+    with torch.no_grad():
+        plain = (render(whole.learner.net, batch).image - batch.y).square().mean().item()  # type: ignore[attr-defined]
+    whole.run()
+    losses = read_losses(tmp_path / "whole" / "losses.csv")
+    assert losses[0][1] == pytest.approx(plain, rel=1e-4)
+    Run(learner(folder, "domain"), run, tmp_path / "cut").run(until=4)
+    again = Run(learner(folder, "domain"), run, tmp_path / "cut")
+    assert again.resume()
+    again.run()
+    assert read_losses(tmp_path / "cut" / "losses.csv") == losses
+    net = load_refine(learner(folder, "domain").net, tmp_path / "cut" / "refine.safetensors")
+    assert net.metadata["refine"] == "refine.safetensors"
