@@ -144,8 +144,8 @@ def residual(earlier: Picture, later: Picture, seen: Mask) -> Residual | None:
         for j in (0, 1):
             product = cv2.multiply(gradients[i], gradients[j])
             normal[i, j] = cv2.mean(product, mask=mask)[0] - means[i] * means[j] + FLAT * (i == j)
-    shift = np.linalg.solve(normal, target)
-    return Residual(error, shift, tint - shift @ np.array(means))
+    shift = np.linalg.solve(normal, target).astype(np.float64)
+    return Residual(error, shift, (tint - shift @ np.array(means)).astype(np.float64))
 
 
 def excess(source: Residual, result: Residual) -> tuple[float, float]:

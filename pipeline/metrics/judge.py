@@ -107,23 +107,26 @@ def _frozen(series: Series, config: FlickerConfig) -> Iterator[Verdict]:
 
 
 def _timing(series: Series, config: FlickerConfig) -> Iterator[Verdict]:
-    """Runs of frames that look like a neighbour of their input frame, each long or clear enough to be believed."""
-    blamed: set[int] = set()
+    """Runs of frames that look like a neighbour of their input frame, each long or clear enough to be believed.
+
+    The first frame of a run is to blame; those after it only follow.
+    """
+    blamed: list[tuple[int, int]] = []
     worst, notes = 0.0, []
     for step in (s for n in range(1, config.timing.reach + 1) for s in (-n, n)):
         frames, values = series.column(f"lag{step:+d}")
         ahead = {frame: float(value) for frame, value in zip(frames, values, strict=True) if value > 0}
         for first, last in runs(ahead):
             gain = sum(ahead[n] for n in range(first, last + 1)) / max(last - first + 1, 3)
-            if gain > config.timing.evidence and first not in blamed:
-                blamed.update(range(first, last + 1))
+            if gain > config.timing.evidence and not any(a <= first <= b for a, b in blamed):
+                blamed.append((first, last))
                 when = f"{abs(step)} frame{'s' * (abs(step) > 1)} {'later' if step > 0 else 'earlier'}"
                 notes.append(f"frames {first} to {last} show the input of {when}")
             worst = max(worst, gain)
     if any(name.startswith("lag") for row in series.rows.values() for name in row):
         yield Verdict(
             "timing", "failed" if blamed else "passed", series.shot, "frame", worst, config.timing.evidence, "",
-            tuple(sorted(blamed)), "; ".join(notes),
+            tuple(sorted(first for first, _ in blamed)), "; ".join(notes),
         )  # fmt: skip
 
 

@@ -40,14 +40,18 @@ class FlickerReport:
 
     @property
     def bad_frames(self) -> dict[int, list[str]]:
-        """Input frame → the metrics that name it, most often named first."""
+        """Input frame → the metrics that name it, the likeliest cause first.
+
+        Frames that are missing, or from which on the wrong moment is shown, explain what follows them; then the frames
+        that most metrics name.
+        """
         named: dict[int, list[str]] = {}
         for verdict in self.failures:
             for frame in verdict.frames if verdict.metric != "extra_frames" else ():
                 metrics = named.setdefault(frame, [])
                 if verdict.metric not in metrics:
                     metrics.append(verdict.metric)
-        return dict(sorted(named.items(), key=lambda item: (-len(item[1]), item[0])))
+        return dict(sorted(named.items(), key=_rank))
 
     def to_json(self) -> str:
         """Everything, as JSON text. Series: per shot and region, one list per column, null where not measured."""
@@ -86,6 +90,11 @@ class FlickerReport:
             "passed" if self.passed else f"failed: frames {ranges_text(self.bad_frames) or 'none in particular'}"
         )
         return "\n".join(lines)
+
+
+def _rank(named: tuple[int, list[str]]) -> tuple[bool, int, int]:
+    frame, metrics = named
+    return not {"missing_frames", "timing"} & set(metrics), -len(metrics), frame
 
 
 def _row(verdict: Verdict) -> tuple[str, ...]:

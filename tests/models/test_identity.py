@@ -26,13 +26,13 @@ def test_alignment_undoes_a_similarity_transform():
 def test_embedding_is_of_unit_norm_and_follows_the_face(tmp_path):
     net = IdentityNet(write_pooling_net(tmp_path / "id.onnx"))
     rng = np.random.default_rng(0)
-    face = cv2.GaussianBlur(rng.integers(0, 256, (112, 112, 3)).astype(np.uint8), (0, 0), 6)
-    face = cv2.normalize(face, None, 0, 255, cv2.NORM_MINMAX)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    face = cv2.GaussianBlur(rng.integers(0, 256, (112, 112, 3)).astype(np.float32), (0, 0), 6)
+    face = ((face - face.min()) * (255 / np.ptp(face))).astype(np.uint8)
     code = net(face, landmarks())
     assert code.shape == (16,)
     assert np.linalg.norm(code) == pytest.approx(1, abs=1e-5)
     matrix = np.array([[2.0, 0, 40], [0, 2.0, 10]])
-    larger = cv2.warpAffine(face, matrix, (300, 260), flags=cv2.INTER_CUBIC)
+    larger = np.asarray(cv2.warpAffine(face, matrix, (300, 260), flags=cv2.INTER_CUBIC), np.uint8)
     assert net(larger, landmarks(2.0, 0.0, (40, 10))) @ code > 0.999
     assert net(255 - face, landmarks()) @ code < 0
 

@@ -59,7 +59,6 @@ def test_a_frame_of_somebody_else_lowers_identity_and_is_named(identity):
     found = run(identity, frames, other)
     assert found["tl_id"].status == "failed"
     assert "at frame 5" in found["tl_id"].note or "at frame 6" in found["tl_id"].note
-    assert found["tg_id"].value < found["tl_id"].value + 0.5
     assert found["tg_id"].status == "failed"
 
 
@@ -84,4 +83,5 @@ def test_temporal_lpips_is_zero_for_equal_changes_and_not_for_others(tmp_path):
     still = [frames[0]] * 4
     found = run(config, frames, still)["temporal_lpips"]
     assert found.status == "failed"
+    assert found.value is not None
     assert found.value > 0

@@ -2,6 +2,7 @@
 
 import weakref
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,8 +25,8 @@ def numbers(found):
     return [(p.index if p.source is not None else None, p.result is not None) for p in found]
 
 
-def write(tmp_path, name, frames, **options):
-    return write_clip(tmp_path / name, frames, **{"codec": "ffv1", "pix_fmt": "yuv444p"} | options)
+def write(tmp_path, name, frames, **options: Any):
+    return write_clip(tmp_path / name, frames, codec="ffv1", pix_fmt="yuv444p", **options)
 
 
 def test_equal_times_match(tmp_path):
@@ -82,6 +83,7 @@ def test_a_larger_output_comes_to_the_input_by_area(tmp_path):
     big = [np.repeat(np.repeat(f, 4, 0), 4, 1) for f in frames]
     found = pairs(write(tmp_path, "a.mkv", frames), write(tmp_path, "b.mkv", big))
     for pair in found:
+        assert pair.source is not None
         assert pair.result is not None
         np.testing.assert_allclose(pair.result, pair.source, atol=1 / 255)
 

@@ -24,8 +24,8 @@ def test_changes_are_means_per_region_in_levels():
 
 
 def test_wobbles_cancel_steady_change():
-    steady = tuple(flat(level, 0) for level in (10, 20, 30))
-    alternating = tuple(flat(level, 0) for level in (10, 14, 10))
+    steady = flat(10, 0), flat(20, 0), flat(30, 0)
+    alternating = flat(10, 0), flat(14, 0), flat(10, 0)
     found = wobbles(steady, alternating, REGIONS)
     assert found["inside"]["input_energy"] == pytest.approx(0, abs=1e-3)
     assert found["inside"]["output_energy"] == pytest.approx(64, rel=1e-3)
