@@ -39,7 +39,8 @@ class PairSettings(Settings):
     edits: dict[str, EditSettings] = Field(default_factory=dict)
     """Edits by NAME, whose arrays `variant_NAME` are the targets; one direction is learned for each, in this order."""
     unchanged: float = Field(default=0.3, ge=0, le=1)
-    """Share of edit pairs of strength 0: the target is the input itself."""
+    """Share of pairs of strength 0, from any sample: the target is the input itself. The others are from those samples
+    that have variants."""
     degrade: tuple[float, float] | None = None
     """Super-resolution: smallest and largest factor by which the input was reduced and enlarged again."""
     colour: float = Field(default=0.0, ge=0)
@@ -72,6 +73,15 @@ class Pair(NamedTuple):
     parsing: np.ndarray | None
 
 
+class _Draw(NamedTuple):
+    """Which scene comes into a batch, and what is random about it."""
+
+    index: int
+    edit: str | None
+    """None: strength 0."""
+    rng: np.random.Generator
+
+
 class PairSource:
     """Batches of pairs; batch n depends on the seed and n alone, however many processes share it.
 
@@ -95,6 +105,12 @@ class PairSource:
         self._samples, self._settings, self._model = samples, settings, model
         self._seed, self._rank, self._world = seed, rank, world
         self._trained = len(samples) - settings.held_out
+        self._edited = {edit: samples.having(f"variant_{edit}") for edit in settings.edits}
+        for edit, indices in self._edited.items():
+            if not indices or indices[0] >= self._trained:
+                raise UserError(
+                    f"data.edits.{edit}: no sample has an array variant_{edit}", "make the set with variants"
+                )
         self._pool = ThreadPoolExecutor(settings.workers) if settings.workers else None
         self._ahead: dict[int, Future[Batch]] = {}
 
@@ -113,8 +129,13 @@ class PairSource:
         view = ViewSettings(crop_px=(256, 256), eye_distance_px=(60, 68), rotation_deg=0, reach=0, mirror=0)
         plain = settings.model_copy(update={"view": view, "crops": 1, "colour": 0.0, "noise": False})
         first = self._trained if settings.held_out else 0
-        indices = range(first, min(first + 6, len(self._samples)))
-        return self._assemble([(i, np.random.default_rng([7, i])) for i in indices], plain, 256)
+        drawn = []
+        for place in range(6):
+            edit = list(settings.edits)[place % len(settings.edits)] if settings.edits else None
+            known = range(len(self._samples)) if edit is None else self._edited[edit]
+            shown = [index for index in known if index >= first] or list(known)
+            drawn.append(_Draw(shown[place % len(shown)], edit, np.random.default_rng([7, place])))
+        return self._assemble(drawn, plain, 256)
 
     def state(self) -> dict[str, Any]:
         """See `Source.state`: nothing, for it has none."""
@@ -133,18 +154,24 @@ class PairSource:
         settings, total = self._settings, self._settings.scenes * self._world
         low, high = settings.view.crop_px
         px = 8 * int(np.random.default_rng([self._seed, 1, step]).integers(low // 8, high // 8 + 1))
-        drawn = []
-        for slot in range(self._rank * settings.scenes, (self._rank + 1) * settings.scenes):
-            epoch, place = divmod(step * total + slot, self._trained)
-            order = np.random.default_rng([self._seed, 2, epoch]).permutation(self._trained)
-            drawn.append((int(order[place]), np.random.default_rng([self._seed, 3, step, slot])))
-        return self._assemble(drawn, settings, px)
+        slots = range(self._rank * settings.scenes, (self._rank + 1) * settings.scenes)
+        return self._assemble([self._draw(step, slot, step * total + slot) for slot in slots], settings, px)
 
-    def _assemble(self, drawn: Sequence[tuple[int, np.random.Generator]], settings: PairSettings, px: int) -> Batch:
+    def _draw(self, step: int, slot: int, number: int) -> _Draw:
+        settings, rng = self._settings, np.random.default_rng([self._seed, 3, step, slot])
+        edit = None
+        if settings.edits and rng.random() >= settings.unchanged:
+            edit = list(settings.edits)[int(rng.integers(len(settings.edits)))]
+        known = range(self._trained) if edit is None else [i for i in self._edited[edit] if i < self._trained]
+        epoch, place = divmod(number, len(known))
+        order = np.random.default_rng([self._seed, 2, epoch]).permutation(len(known))
+        return _Draw(known[int(order[place])], edit, rng)
+
+    def _assemble(self, drawn: Sequence[_Draw], settings: PairSettings, px: int) -> Batch:
         scale = self._model.resolution / 256
         xs, ys, styles, faces, edits, codes = [], [], [], [], [], []
-        for index, rng in drawn:
-            pair = self._pair(index, rng, settings)
+        for draw in drawn:
+            pair, rng = self._pair(draw, settings), draw.rng
             aspect = pair.x.shape[1] / pair.x.shape[0]
             x, y = self._photograph(pair, rng, settings)
             style = aligned_view(pair.face, aspect)
@@ -166,24 +193,23 @@ class PairSource:
         code = torch.from_numpy(np.stack(codes)) if codes else None
         return batch._replace(face=torch.from_numpy(np.stack(faces)), code=code)
 
-    def _pair(self, index: int, rng: np.random.Generator, settings: PairSettings) -> Pair:
-        names = [settings.input, settings.target, "landmarks"]
-        which = int(rng.integers(len(settings.edits))) if settings.edits else 0
-        edit = list(settings.edits)[which] if settings.edits else ""
-        variant = f"variant_{edit}" if edit else settings.target
-        names += [variant, "attributes", f"attributes_{edit}"] if edit else []
+    def _pair(self, draw: _Draw, settings: PairSettings) -> Pair:
+        edit, rng = draw.edit, draw.rng
+        target = settings.target if edit is None else f"variant_{edit}"
+        names = [settings.input, target, "landmarks"]
+        names += ["attributes", f"attributes_{edit}"] if edit is not None else []
         names += ["parsing"] if settings.palette else []
-        arrays = self._samples.load(index, names)
-        for name in (settings.input, variant):
+        arrays = self._samples.load(draw.index, names)
+        for name in (settings.input, target):
             if name not in arrays:
-                raise UserError(f"training sample {index}: no array {name!r}", "make the set with it")
-        x, y, strength = arrays[settings.input], arrays[variant], 0.0
-        if edit:
-            strength = self._change(arrays, edit, settings.edits[edit])
+                raise UserError(f"training sample {draw.index}: no array {name!r}", "make the set with it")
+        x, y, which, strength = arrays[settings.input], arrays[target], 0, 0.0
+        if edit is not None:
+            which, strength = list(settings.edits).index(edit), self._change(arrays, edit, settings.edits[edit])
             if rng.random() < 0.5:
                 x, y, strength = y, x, -strength
-            if rng.random() < settings.unchanged:
-                y, strength = x, 0.0
+        elif settings.edits:
+            which = int(rng.integers(len(settings.edits)))
         height, width = x.shape[:2]
         marks = arrays.get("landmarks")
         face = Face.of_aligned() if marks is None else Face.from_landmarks(marks, height, width)

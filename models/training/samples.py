@@ -30,6 +30,10 @@ class Samples(Protocol):
 
     def __len__(self) -> int: ...
 
+    def having(self, name: str) -> list[int]:
+        """Indices of the scenes that have the array `name`."""
+        ...
+
     def load(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
         """The named arrays of one scene; a name that it does not have is left out."""
         ...
@@ -56,6 +60,18 @@ class SampleFolder:
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def having(self, name: str) -> list[int]:
+        """See `Samples.having`; only the files' tables of contents are read."""
+        found = []
+        for index, path in enumerate(self._paths):
+            try:
+                with zipfile.ZipFile(path) as file:
+                    if f"{name}.npy" in file.namelist():
+                        found.append(index)
+            except (OSError, zipfile.BadZipFile) as error:
+                raise UserError(f"training sample {path}: cannot be read ({error})", "make the set again") from error
+        return found
 
     def _read_attributes(self) -> tuple[str, ...]:
         index = self.folder / "heads.json"
@@ -90,6 +106,10 @@ class PictureFolder:
 
     def __len__(self) -> int:
         return len(self._paths)
+
+    def having(self, name: str) -> list[int]:
+        """See `Samples.having`."""
+        return list(range(len(self))) if name == "image" else []
 
     def load(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
         """See `Samples.load`."""

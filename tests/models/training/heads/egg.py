@@ -32,7 +32,7 @@ def make_egg(rows: int = 60, columns: int = 90) -> Human:
     rise, turn = np.meshgrid(np.linspace(-1.5, 1.5, rows), np.linspace(0, 2 * np.pi, columns), indexing="ij")
     x, y = 7.6 * np.cos(rise) * np.sin(turn), 7.0 - 9.5 * np.cos(rise) * np.cos(turn)
     canonical = np.stack([x, y, -0.5 + 12.0 * np.sin(rise)], axis=-1).reshape(-1, 3).astype(np.float32)
-    stalk = canonical * np.float32([1.6, 0.5, 1]) + np.float32([0, 4, -22])
+    stalk = canonical * np.array([1.6, 0.5, 1], np.float32) + np.array([0, 4, -22], np.float32)
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = index[:-1, :-1], index[:-1, 1:], index[1:, :-1], index[1:, 1:]
     triangles = np.concatenate([np.stack([a, c, b], -1).reshape(-1, 3), np.stack([b, c, d], -1).reshape(-1, 3)])

@@ -7,8 +7,8 @@ pytest.importorskip("numba", reason="the rasteriser is compiled by numba (requir
 
 from models.training.heads.raster import dot, interpolate, rasterise, unit, vertex_normals
 
-QUAD = np.float32([[-1, -1], [17, -1], [-1, 17], [17, 17]])
-BOTH = np.int32([[0, 1, 2], [1, 3, 2]])
+QUAD = np.array([[-1, -1], [17, -1], [-1, 17], [17, 17]], np.float32)
+BOTH = np.array([[0, 1, 2], [1, 3, 2]], np.int32)
 
 
 def test_two_triangles_leave_no_crack():
@@ -19,17 +19,17 @@ def test_two_triangles_leave_no_crack():
 
 
 def test_a_triangle_covers_the_centres_inside_it():
-    screen = np.float32([[2, 2], [6, 2], [2, 6]])
-    seen = rasterise(screen, np.ones(3, np.float32), np.int32([[0, 1, 2]]), 9, 9).mask
+    screen = np.array([[2, 2], [6, 2], [2, 6]], np.float32)
+    seen = rasterise(screen, np.ones(3, np.float32), np.array([[0, 1, 2]], np.int32), 9, 9).mask
     y, x = np.indices((9, 9))
     assert np.array_equal(seen, (x >= 2) & (y >= 2) & (x + y <= 8))
 
 
 def test_interpolation_is_that_of_a_plane_in_space():
-    points = np.float32([[-2, -2, 3], [2.5, -1.5, 5], [-1.5, 2.5, 9], [3, 3, 4]])
+    points = np.array([[-2, -2, 3], [2.5, -1.5, 5], [-1.5, 2.5, 9], [3, 3, 4]], np.float32)
     inverse = 1 / points[:, 2]
     screen = points[:, :2] * inverse[:, None] * 30 + 20
-    triangles = np.int32([[0, 1, 2]])
+    triangles = np.array([[0, 1, 2]], np.int32)
     coverage = rasterise(screen, inverse, triangles, 40, 40)
     assert coverage.mask.sum() > 50
     values = interpolate(coverage, triangles, points)
@@ -43,7 +43,7 @@ def test_interpolation_is_that_of_a_plane_in_space():
 
 def test_the_nearer_triangle_is_seen_whatever_the_order():
     screen = np.concatenate([QUAD, QUAD])
-    inverse = np.float32([0.5] * 4 + [1.0] * 4)
+    inverse = np.array([0.5] * 4 + [1.0] * 4, np.float32)
     far, near = BOTH, BOTH + 4
     first = rasterise(screen, inverse, np.concatenate([far, near]), 16, 16)
     second = rasterise(screen, inverse, np.concatenate([near, far]), 16, 16)
@@ -52,13 +52,13 @@ def test_the_nearer_triangle_is_seen_whatever_the_order():
 
 
 def test_nothing_behind_the_camera_is_seen():
-    inverse = np.float32([1, 1, 0, 1])
+    inverse = np.array([1, 1, 0, 1], np.float32)
     assert not rasterise(QUAD, inverse, BOTH, 8, 8).mask.any()
 
 
 def test_normals_point_out_of_a_turning_triangle():
-    vertices = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]])
-    normals = vertex_normals(vertices, np.int32([[0, 1, 2]]))
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]], np.float32)
+    normals = vertex_normals(vertices, np.array([[0, 1, 2]], np.int32))
     assert np.allclose(normals[:3], [0, 0, 1])
     assert not normals[3].any()
 

@@ -104,7 +104,7 @@ def test_colors_go_round():
     values = np.linspace(0, 0.85, 50, dtype=np.float32)
     assert np.abs(to_srgb(to_linear(values)) - values).max() < 1e-3
     assert (np.diff(to_srgb(np.linspace(0, 9, 200, dtype=np.float32))) >= 0).all()
-    assert to_srgb(np.float32([50.0])).max() <= 1.0
+    assert to_srgb(np.array([50.0], np.float32)).max() <= 1.0
 
 
 @pytest.mark.parametrize("seed", range(6))
