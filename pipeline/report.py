@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.frame_log import FrameLog
 from pipeline.telemetry import StageMeter, thread_rates
 from stages.types import ClipInfo, FaceSource, OutputFrame
 
@@ -55,6 +56,8 @@ class RunReport:
     versions: dict[str, str] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     """The resolved configuration."""
+    per_frame: FrameLog = field(default_factory=FrameLog)
+    """A few numbers of every frame and face."""
 
     @property
     def fps(self) -> float:
@@ -62,8 +65,11 @@ class RunReport:
         return self.frames / self.seconds if self.seconds > 0 else 0.0
 
     def to_json(self) -> str:
-        """Everything, as JSON text."""
-        return json.dumps({**asdict(self), "fps": self.fps}, indent=2, default=str)
+        """Everything, as JSON text; `per_frame` last, a column per line."""
+        data = {**asdict(self), "fps": self.fps}
+        del data["per_frame"]
+        head = json.dumps(data, indent=2, default=str).removesuffix("\n}")
+        return f'{head},\n  "per_frame": {self.per_frame.to_json()}\n}}\n'
 
     def to_markdown(self, preview: Path | None) -> str:
         """Everything that a person wants to know, as a page."""
@@ -107,6 +113,7 @@ class Recorder:
         """Count one finished frame."""
         report, seen = self._report, item.source
         index = seen.frame.index
+        report.per_frame.add(item)
         report.frames += 1
         report.rendered += item.touched
         while len(report.shots) <= seen.shot:
