@@ -13,19 +13,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.fast_layers import Conv, SharedWinograd, UpConv, channels_last
+from models.fast_layers import Conv, channels_last
+from models.fast_upsample import UpBlock, UpConv
 from models.fusion import SkipFusion
 from models.generator import Generator
-from models.layers import ModulatedConv, RescaledUpConv, StyledConv, ToRGB
+from models.layers import RescaledUpConv, StyledConv, ToRGB
 from models.layers import UpConv as PlainUpConv
 from models.ops import SQRT2
+from models.winograd import Winograd
 
-Layer = Callable[[Tensor, Tensor | None], Tensor]
-"""(x, noise map or None) → the layer's activation."""
-RGB = Callable[[Tensor, Tensor | None], Tensor]
-"""(x, running RGB or None) → the new running RGB."""
 KEPT = 4
 """Latents whose prepared layers are kept."""
+
+
+Noise = tuple[Tensor | None, Tensor | None]
+"""The noise maps of a block's two convolutions."""
+Block = Callable[[Tensor, Noise, bool], tuple[Tensor | None, Tensor]]
+"""(x, noise, whether it is the last) → (feature, None from the last; its RGB without the running image)."""
 
 
 class FastStyledConv:
@@ -36,52 +40,78 @@ class FastStyledConv:
         weight = self._conv.weight.detach()
         if isinstance(self._conv, RescaledUpConv):
             weight = weight.flip(2, 3)  # a transposed convolution of stride 1 is a convolution with the turned weight
-        self._weight, self._winograd = weight, SharedWinograd(weight, self._conv.dilation)
+        self._weight, self._winograd = weight, Winograd(weight, self._conv.dilation)
         self._bias = layer.activation_bias.detach() * SQRT2
-        self._noise_weight = layer.noise_weight.detach() * SQRT2
         self._energy = weight.square().sum(dim=(2, 3)) * self._conv.scale**2  # [O, C]
 
-    def prepare(self, w: Tensor) -> Layer:
-        """The layer for one w [1, style_dim]."""
-        conv = self._conv
-        style = conv.modulation(w)[0]
-        # √2 of the activation goes into what enters the leaky ReLU, which is positively homogeneous.
-        gain = torch.rsqrt(self._energy @ style.square() + 1e-8) * (conv.scale * SQRT2)
-        if isinstance(conv, PlainUpConv):
-            weight = self._weight * style[:, None, None] * gain[:, None, None, None]
-            up = UpConv(weight, conv.blur.kernel, self._bias, slope=0.2)
-            return lambda x, noise: up(x, self._noise(noise, x, 2))
-        padding = 0 if isinstance(conv, RescaledUpConv) else None
-        same = Conv(
+    @property
+    def doubles(self) -> bool:
+        """True where the layer doubles the size."""
+        return isinstance(self._conv, PlainUpConv)
+
+    def noise(self, noise: Tensor | None, height: int, width: int) -> Tensor | None:
+        """What the map adds before the activation, [1, 1, height, width]."""
+        if noise is None:
+            return None
+        return self._layer.noise_weight.detach() * SQRT2 * F.adaptive_avg_pool2d(noise, (height, width))
+
+    def prepare_up(self, w: Tensor) -> UpConv:
+        """The layer for one w [1, style_dim], where it doubles the size."""
+        assert isinstance(self._conv, PlainUpConv)
+        style, gain = self._factors(w)
+        weight = self._weight * style[:, None, None] * gain[:, None, None, None]
+        return UpConv(weight, self._conv.blur.kernel, self._bias, slope=0.2)
+
+    def prepare(self, w: Tensor) -> Conv:
+        """The layer for one w [1, style_dim], where it keeps the size; `filtered` goes before it."""
+        style, gain = self._factors(w)
+        return Conv(
             self._weight,
-            dilation=conv.dilation,
-            padding=padding,
+            dilation=self._conv.dilation,
+            padding=0 if isinstance(self._conv, RescaledUpConv) else None,
             scale=style,
             gain=gain,
             bias=self._bias,
             slope=0.2,
             winograd=self._winograd,
         )
-        blur = conv.blur if isinstance(conv, RescaledUpConv) else None
-        return lambda x, noise: same(x if blur is None else blur(x), noise=self._noise(noise, x, 1))
 
-    def _noise(self, noise: Tensor | None, x: Tensor, factor: int) -> Tensor | None:
-        if noise is None:
-            return None
-        return self._noise_weight * F.adaptive_avg_pool2d(noise, (factor * x.shape[2], factor * x.shape[3]))
+    def filtered(self, x: Tensor) -> Tensor:
+        """The smoothing that stands before a dilated "up" convolution; nothing for the others."""
+        return self._conv.blur(x) if isinstance(self._conv, RescaledUpConv) else x
+
+    def _factors(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """(style [C], demodulation [O] with every constant factor)."""
+        style = self._conv.modulation(w)[0]
+        # √2 of the activation goes into what enters the leaky ReLU, which is positively homogeneous.
+        return style, torch.rsqrt(self._energy @ style.square() + 1e-8) * (self._conv.scale * SQRT2)
 
 
-def prepare_to_rgb(layer: ToRGB, w: Tensor) -> RGB:
-    """ToRGB for one w [1, style_dim]; a product of matrices, whose result has its channels apart."""
-    conv: ModulatedConv = layer.conv
-    weight = conv.weight[:, :, 0, 0] * (conv.modulation(w) * conv.scale)  # [3, C]
+class SameBlock:
+    """A block of native size 4 to 32, for one w+: it keeps the size and reaches as far by dilation."""
+
+    def __init__(
+        self, layers: Sequence[FastStyledConv], ws: Sequence[Tensor], to_rgb: Callable[[Tensor], Tensor]
+    ) -> None:
+        self._layers = [(layer, layer.prepare(w)) for layer, w in zip(layers, ws, strict=True)]
+        self._to_rgb = to_rgb
+
+    def __call__(self, x: Tensor, noise: Sequence[Tensor | None], last: bool) -> tuple[Tensor | None, Tensor]:
+        """See Block."""
+        for (layer, conv), own in zip(self._layers, noise, strict=False):
+            x = conv(layer.filtered(x), noise=own)
+        return (None if last else x), self._to_rgb(x)
+
+
+def prepare_to_rgb(layer: ToRGB, w: Tensor) -> Callable[[Tensor], Tensor]:
+    """ToRGB for one w [1, style_dim], without the running image: [1, C, H, W] → [1, 3, H, W], planar."""
+    weight = layer.conv.weight[:, :, 0, 0] * (layer.conv.modulation(w) * layer.conv.scale)  # [3, C]
     bias = layer.bias.view(3, 1)
 
-    def to_rgb(x: Tensor, rgb: Tensor | None) -> Tensor:
+    def to_rgb(x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         pixels = x[0].permute(1, 2, 0).reshape(height * width, -1)
-        y = torch.addmm(bias, weight, pixels.T).view(1, 3, height, width)
-        return y if rgb is None else y.add_(layer.resample(rgb))
+        return torch.addmm(bias, weight, pixels.T).view(1, 3, height, width)
 
     return to_rgb
 
@@ -109,14 +139,19 @@ class FastFusion:
         return self._out(x, y), rgb
 
 
-class Prepared:
-    """Every layer of the generator for one w+ [1, L, style_dim]."""
-
-    def __init__(self, wplus: Tensor, convs: Sequence[FastStyledConv], to_rgbs: Sequence[ToRGB]) -> None:
-        ws = wplus.unbind(dim=1)
-        # conv1 takes w_0, to_rgb1 w_1; block k takes w_{2k+1}, w_{2k+2} and for its RGB w_{2k+3}.
-        self.convs = [conv.prepare(ws[i]) for i, conv in enumerate(convs)]
-        self.to_rgbs = [prepare_to_rgb(layer, ws[2 * i + 1]) for i, layer in enumerate(to_rgbs)]
+def prepare_blocks(wplus: Tensor, convs: Sequence[FastStyledConv], to_rgbs: Sequence[ToRGB]) -> list[Block]:
+    """Every layer of the generator for one w+ [1, L, style_dim]: conv1 and to_rgb1, then block 0, 1, …"""
+    ws = wplus.unbind(dim=1)
+    blocks: list[Block] = [SameBlock(convs[:1], ws[:1], prepare_to_rgb(to_rgbs[0], ws[1]))]
+    for k, layer in enumerate(to_rgbs[1:]):
+        # Block k takes w_{2k+1}, w_{2k+2} and for its RGB w_{2k+3}.
+        pair, own = convs[2 * k + 1 : 2 * k + 3], ws[2 * k + 1 : 2 * k + 3]
+        to_rgb = prepare_to_rgb(layer, ws[2 * k + 3])
+        if pair[0].doubles:
+            blocks.append(UpBlock(pair[0].prepare_up(own[0]), pair[1].prepare(own[1]), to_rgb))
+        else:
+            blocks.append(SameBlock(pair, own, to_rgb))
+    return blocks
 
 
 class FastGenerator:
@@ -132,7 +167,7 @@ class FastGenerator:
         to_rgbs = [generator.to_rgb1, *generator.to_rgbs]
         self._to_rgbs = [layer for layer in to_rgbs if isinstance(layer, ToRGB)]
         self._fusions = [FastFusion(fusion) for fusion in fusions]
-        self._prepared: OrderedDict[bytes, Prepared] = OrderedDict()
+        self._prepared: OrderedDict[bytes, list[Block]] = OrderedDict()
 
     def __call__(
         self,
@@ -144,7 +179,7 @@ class FastGenerator:
         edit: Tensor | None,
     ) -> Tensor:
         """[B, 3, H, W]. Arguments as of StyleGANEX.synthesize, checked there; `edit` is already part of `wplus`."""
-        batch = max([wplus.shape[0], *([] if feature is None else [feature.shape[0]])])
+        batch = max(wplus.shape[0], 1 if feature is None else feature.shape[0])
         maps = noise if noise is not None else [None] * len(self._convs)
 
         def one(tensor: Tensor | None, i: int) -> Tensor | None:
@@ -167,7 +202,7 @@ class FastGenerator:
 
     def _draw(
         self,
-        layers: Prepared,
+        blocks: Sequence[Block],
         feature: Tensor | None,
         feature_rgb: Tensor | None,
         maps: Sequence[Tensor | None],
@@ -178,19 +213,22 @@ class FastGenerator:
         else:
             if feature is None:
                 feature = F.adaptive_avg_pool2d(self._generator.constant, 32)
-            x = layers.convs[0](channels_last(feature), maps[0])
-            rgb = layers.to_rgbs[0](x, None)
-        for k, to_rgb in enumerate(layers.to_rgbs[1:]):
+            size = (feature.shape[2], feature.shape[3])
+            x, rgb = blocks[0](channels_last(feature), (self._convs[0].noise(maps[0], *size), None), False)
+        for k, (block, layer) in enumerate(zip(blocks[1:], self._to_rgbs[1:], strict=True)):
+            assert x is not None
             if k < len(fusions):
                 x, rgb = fusions[k](x, rgb)
-            x = layers.convs[2 * k + 1](x, maps[2 * k + 1])
-            x = layers.convs[2 * k + 2](x, maps[2 * k + 2])
-            rgb = to_rgb(x, rgb)
+            pair = self._convs[2 * k + 1 : 2 * k + 3]
+            height, width = (int(side * (1 + pair[0].doubles)) for side in x.shape[2:])
+            noise = pair[0].noise(maps[2 * k + 1], height, width), pair[1].noise(maps[2 * k + 2], height, width)
+            x, added = block(x, noise, k == len(blocks) - 2)
+            rgb = added.add_(layer.resample(rgb))
         return rgb
 
-    def _layers(self, wplus: Tensor) -> Prepared:
+    def _layers(self, wplus: Tensor) -> list[Block]:
         key = wplus.contiguous().numpy().tobytes()
-        found = self._prepared.pop(key, None) or Prepared(wplus, self._convs, self._to_rgbs)
+        found = self._prepared.pop(key, None) or prepare_blocks(wplus, self._convs, self._to_rgbs)
         self._prepared[key] = found
         while len(self._prepared) > KEPT:
             self._prepared.popitem(last=False)

@@ -14,6 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILE, WINDOW = 4, 6
+KEPT = 2.5
+"""A transformed weight of at most this many times the layer's input and output is kept; a larger one is made anew at
+each call. Kept, those of the published network would take a gigabyte at 256 × 256 for a fifth of the time."""
 STRIP = 3 << 20
 """Numbers in one strip of transformed input; a strip and what is made of it stay in the processor's cache."""
 
@@ -28,12 +31,12 @@ class Winograd:
     """Convolution with one fixed weight, unpadded; the input is scaled and shifted per channel while it is copied.
 
     Args:
-        weight: [O, C, 3, 3] float32 on the CPU; it is read once, here.
+        weight: [O, C, 3, 3] float32 on the CPU, without gradient; read again at each call where it is large.
         dilation: of the convolution. A dilated convolution is an ordinary one on each of its interleaved grids.
     """
 
     def __init__(self, weight: Tensor, dilation: int = 1) -> None:
-        g = _matrix(
+        self._g = _matrix(
             [
                 [1 / 4, 0, 0],
                 [-1 / 6] * 3,
@@ -55,21 +58,25 @@ class Winograd:
         )
         self._a = _matrix([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
         self.out_channels, self.in_channels = weight.shape[:2]
-        taps = weight.detach().permute(2, 3, 1, 0).reshape(9, -1)
-        self._u = (g @ taps).view(WINDOW**2, self.in_channels, self.out_channels)
+        self._weight = weight.detach()
+        self._kept: Tensor | None = None
         self._dilation = dilation
 
-    @staticmethod
-    def saving(channels: int, out_channels: int, height: int, width: int, dilation: int) -> float:
-        """Direct multiplications per multiplication here, the transforms and the rounding up to whole tiles included.
+    def saving(self, height: int, width: int) -> float:
+        """Multiplications of the direct form per multiplication here, for an output of height × width.
 
-        Args:
-            height, width: of the output.
+        The transforms count, the rounding up to whole tiles, and each number of a weight that is not kept as 40.
         """
-        step = TILE * dilation
-        tiles = -(-height // step) * -(-width // step) * dilation**2
-        products = tiles * (WINDOW**2 * channels * out_channels + WINDOW**4 * channels + 16 * 36 * out_channels)
-        return 9 * channels * out_channels * height * width / products
+        c, o, step = self.in_channels, self.out_channels, TILE * self._dilation
+        tiles = -(-height // step) * -(-width // step) * self._dilation**2
+        products = tiles * (WINDOW**2 * c * o + WINDOW**4 * c + (TILE * WINDOW) ** 2 * o)
+        if not self._keeps(height, width):
+            products += 40 * WINDOW**2 * c * o
+        return 9 * c * o * height * width / products
+
+    def _keeps(self, height: int, width: int) -> bool:
+        c, o = self.in_channels, self.out_channels
+        return WINDOW**2 * c * o <= KEPT * (c + o) * height * width
 
     def __call__(
         self,
@@ -96,6 +103,9 @@ class Winograd:
         rows, columns = -(-height // step), -(-width // step)
         framed = self._framed(parts, padding, rows * step + 2 * d, columns * step + 2 * d, scale, shift)
         out = framed.new_empty(rows * step, columns * step, self.out_channels)
+        weight = self._transformed() if self._kept is None else self._kept
+        if self._keeps(height, width):
+            self._kept = weight
         c, line = self.in_channels, framed.stride(0)
         per_strip = max(1, STRIP // (WINDOW**2 * columns * d * d * c))
         for top in range(0, rows, per_strip):
@@ -106,12 +116,17 @@ class Winograd:
                 framed.storage_offset() + top * step * line,
             )
             transformed = self._b @ windows.reshape(WINDOW**2, -1)
-            products = torch.bmm(transformed.view(WINDOW**2, -1, c), self._u)
+            products = torch.bmm(transformed.view(WINDOW**2, -1, c), weight)
             tiles = (self._a @ products.view(WINDOW**2, -1)).view(-1, self.out_channels)
             tiles = _finish(tiles, gain, bias, slope).view(TILE, TILE, count, d, columns, d, self.out_channels)
             target = out[top * step : (top + count) * step].view(count, TILE, d, columns, TILE, d, self.out_channels)
             target.copy_(tiles.permute(2, 0, 3, 4, 1, 5, 6))
         return out[:height, :width].permute(2, 0, 1)[None]
+
+    def _transformed(self) -> Tensor:
+        """[36, C, O] view of G g Gᵀ for every pair of channels; the product reads the weight where it lies."""
+        taps = self._weight.reshape(-1, 9).T
+        return (self._g @ taps).view(WINDOW**2, self.out_channels, self.in_channels).transpose(1, 2)
 
     def _framed(
         self, parts: Sequence[Tensor], padding: int, rows: int, columns: int, scale: Tensor | None, shift: Tensor | None

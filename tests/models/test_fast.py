@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -68,6 +69,11 @@ def test_fast_equals_plain(config: ModelConfig) -> None:
         torch.testing.assert_close(one, other, atol=2e-5, rtol=0)
 
 
+def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.fast_upsample.STRIP", 1)
+    test_fast_equals_plain(WIDE)
+
+
 def test_fast_equals_plain_for_a_plain_generator() -> None:
     net = build(replace(TINY, has_encoder=False, has_feature=False, num_skips=0))
     z = normal("z", (2, 16))
@@ -104,11 +110,11 @@ def test_one_feature_many_styles() -> None:
 
 
 def changed_weight(net: StyleGANEX) -> None:
-    net.generator.convs[3].conv.weight[0] += 1.0
+    net.get_parameter("generator.convs.3.conv.weight")[0] += 1.0
 
 
 def changed_statistics(net: StyleGANEX) -> None:
-    net.encoder.body[0].res_layer[0].running_mean += 0.5
+    net.get_buffer("encoder.body.0.res_layer.0.running_mean").add_(0.5)
 
 
 def replaced_parameter(net: StyleGANEX) -> None:
@@ -120,11 +126,12 @@ def loaded_state(net: StyleGANEX) -> None:
 
 
 def moved_data(net: StyleGANEX) -> None:
-    net.fusion[0].fusion_out.weight.data = net.fusion[0].fusion_out.weight.data * 1.5
+    weight = net.get_parameter("fusion.0.fusion_out.weight")
+    weight.data = weight.data * 1.5
 
 
 @pytest.mark.parametrize("change", [changed_weight, changed_statistics, replaced_parameter, loaded_state, moved_data])
-def test_changed_weights_are_noticed(change) -> None:
+def test_changed_weights_are_noticed(change: Callable[[StyleGANEX], None]) -> None:
     net = build()
     x1, x2 = pictures(TINY, 1)
     with torch.no_grad():
@@ -143,7 +150,7 @@ def test_only_inference_is_fast() -> None:
     with torch.no_grad():
         assert FastPath.suits(net, x)
         assert not FastPath.suits(net, x.double())
-        net.encoder.body[0].train()
+        net.get_submodule("encoder.body.0").train()
         assert not FastPath.suits(net, x)
         net.eval()
         with torch.autocast("cpu", torch.bfloat16):

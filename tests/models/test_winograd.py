@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from models.fast_layers import UpConv
+from models.fast_upsample import UpConv
 from models.ops import FIR, separable_kernel
 from models.winograd import Winograd
 
@@ -40,15 +40,27 @@ def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(form([x], padding=1), whole, atol=1e-6, rtol=0)
 
 
-def test_saving_counts_what_tiles_waste() -> None:
-    assert Winograd.saving(512, 512, 32, 32, 1) > 3.4
-    assert Winograd.saving(512, 512, 33, 33, 8) < Winograd.saving(512, 512, 32, 32, 8) / 3
-    assert Winograd.saving(24, 24, 400, 336, 1) < 2
+def test_saving_counts_what_tiles_and_weights_cost() -> None:
+    wide, narrow = torch.empty(512, 512, 3, 3), torch.empty(24, 24, 3, 3)
+    assert Winograd(wide).saving(128, 128) > 3.4
+    assert Winograd(wide).saving(32, 32) < 2.5
+    assert Winograd(wide, 8).saving(129, 129) < Winograd(wide, 8).saving(128, 128)
+    assert Winograd(narrow).saving(400, 336) < 2
+
+
+def test_a_kept_weight_gives_the_same_bits() -> None:
+    form = Winograd(normal(8, 8, 3, 3))
+    small, large = normal(1, 8, 5, 6), normal(1, 8, 40, 40)
+    before = form([small], padding=1)
+    assert form._kept is None
+    form([large], padding=1)
+    assert form._kept is not None
+    assert torch.equal(form([small], padding=1), before)
 
 
 @pytest.mark.parametrize("strip", [1, 1 << 22])
 def test_up_conv_equals_transposed_convolution_and_filter(monkeypatch: pytest.MonkeyPatch, strip: int) -> None:
-    monkeypatch.setattr("models.fast_layers.STRIP", strip)
+    monkeypatch.setattr("models.fast_upsample.STRIP", strip)
     x, weight, bias, noise = normal(1, 5, 11, 7), normal(3, 5, 3, 3), normal(3), normal(1, 1, 22, 14)
     kernel = separable_kernel(FIR, gain=4.0)
     raised = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
