@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-import av
 from av.container import OutputContainer
 from pydantic import Field
 
 from stages.avframe import frame_of_planes
 from stages.base import Section
-from stages.encoding import Wish, add_video, choose, trial_container
+from stages.encoding import Wish, add_video, choose
 from stages.errors import MediaError
 from stages.image_write import image_encoding, write_folder, write_image
 from stages.layout import ColorTags, PlaneLayout
 from stages.media_probe import first_frame, open_media, video_stream
 from stages.output import CONTAINERS, disk_errors, partial_file
-from stages.remux import Remux, lasting
 from stages.types import ClipInfo, OutputFrame
+from stages.video_file import Beside, VideoFile
 
 log = logging.getLogger(__name__)
-
-MAX_TIMESCALE = 100_000_000
 
 
 class WriteConfig(Section):
@@ -82,16 +78,20 @@ class Write:
         clip: the source, whose rate, time base, sound, subtitles, chapters and metadata the output gets.
         output: checked by `check_output`; a video file, an image, or a folder of images.
         end: frame number at which a range ends; None when the clip is rendered to its end. Sound stops there as well.
+        picture_only: leave out everything beside the picture: `join` adds it once for all parts.
     """
 
     name = "write"
     lookahead = 0
 
-    def __init__(self, config: WriteConfig, clip: ClipInfo, output: Path, end: int | None = None) -> None:
+    def __init__(
+        self, config: WriteConfig, clip: ClipInfo, output: Path, end: int | None = None, picture_only: bool = False
+    ) -> None:
         self._config = config
         self._clip = clip
         self._output = output
         self._end = end
+        self._picture_only = picture_only
 
     def stream(self, items: Generator[OutputFrame, None, None]) -> Generator[OutputFrame, None, None]:
         """Write every frame; the file is whole when the stream has ended, and gone when it is left before.
@@ -114,7 +114,7 @@ class Write:
             raise MediaError(f"{self._clip.path}: no frame to write", "check read.start and read.end")
         with partial_file(self._output) as part, contextlib.ExitStack() as cleanup:
             with disk_errors(self._output):
-                file = _VideoFile(part, first, self._clip, self._config)
+                file = _Encoded(part, first, self._clip, self._config, self._picture_only)
                 cleanup.callback(file.close)
                 file.write(first)
             last = first
@@ -129,72 +129,35 @@ class Write:
                 file.finish(last, ranged)
 
 
-class _VideoFile:
-    """One video file being written. `finish` completes it; `close` frees it in any case."""
+class _Encoded:
+    """The encoder, and the file that its packets go to."""
 
-    def __init__(self, path: Path, first: OutputFrame, clip: ClipInfo, config: WriteConfig) -> None:
+    def __init__(self, path: Path, first: OutputFrame, clip: ClipInfo, config: WriteConfig, picture_only: bool) -> None:
         height, width = first.planes[0].shape
         self._encoding = choose(clip, config.wish(), path.suffix, width, height)
         if (self._encoding.layout, self._encoding.color) != (first.layout, first.color):
             raise ValueError(f"frames are {first.layout.pix_fmt} {first.color}, the encoder takes {self._encoding}")
         log.info("%s: %s %s", clip.path.name, self._encoding.codec, self._encoding.pix_fmt)
-        self._clip, self._shift, self._size = clip, 0, (width, height)
-        self._others: Remux | None = None
-        self._durations: dict[int, int] = {}
-        self._held: Any = None
-        self._first_times: tuple[int, int] | None = None
-        self._end_pts = 0
-        self._by_dts = CONTAINERS[path.suffix.lower()] in ("mp4", "mov")
-        time_base = clip.time_base
-        self._out: OutputContainer = av.open(str(path), "w", format=CONTAINERS[path.suffix.lower()])
-        try:
-            self._stream = add_video(self._out, self._encoding, width, height, clip.rate, time_base)
-            if first.rotation:
-                self._stream.set_display_rotation(first.rotation)
-            if clip.kind == "video":
-                self._carry_over(path.suffix, first, config)
-            if self._by_dts:
-                self._out.container_options["movie_timescale"] = str(self._movie_timescale())
-            self._out.start_encoding()
-        except BaseException:
-            self.close()
-            raise
-
-    def _carry_over(self, suffix: str, first: OutputFrame, config: WriteConfig) -> None:
-        clip, frame = self._clip, first.source.frame
-        width, height = self._size
-
-        def trial() -> OutputContainer:
-            container = trial_container(suffix)
-            add_video(container, self._encoding, width, height, clip.rate, clip.time_base)
-            return container
-
-        wanted = {"audio": config.audio, "subtitle": config.subtitles}
-        kinds = frozenset(kind for kind, copied in wanted.items() if copied)
+        self._clip, self._durations, self._end_pts = clip, {}, 0
+        first_pts, aspect = _opening(clip)
+        frame = first.source.frame
         ranged = frame.index > 0
-        begin = frame.pts * clip.time_base
-        if ranged and config.timestamps == "zero":
-            self._shift = frame.pts - _first_pts(clip)
-        moved = self._shift * clip.time_base
-        self._others = Remux(clip.path, self._out, trial, kinds, begin if ranged else None, moved)
-        source = self._others.source
-        picture = video_stream(source, clip.path)
-        self._out.metadata.update(lasting(source.metadata))
-        tags = lasting(picture.metadata)
-        if ranged and tags.pop("timecode", None):
-            log.warning("%s: the time code is left out, because only a part of the clip is rendered", clip.path)
-        self._stream.metadata.update(tags)
-        if picture.sample_aspect_ratio and first.rotation == clip.rotation:
-            self._stream.codec_context.sample_aspect_ratio = picture.sample_aspect_ratio
-        if not ranged:
-            self._out.set_chapters(source.chapters())
+        self._shift = frame.pts - first_pts if ranged and config.timestamps == "zero" else 0
 
-    def _movie_timescale(self) -> int:
-        """Ticks per second in which QuickTime files state where streams start: fine enough for each to be exact."""
-        picture = self._clip.time_base.denominator
-        bases = [stream.time_base for stream in self._out.streams if stream.type == "audio"]
-        scale = math.lcm(picture, *(base.denominator for base in bases if base is not None))
-        return scale if scale <= MAX_TIMESCALE else picture
+        def add_picture(container: OutputContainer) -> Any:
+            stream = add_video(container, self._encoding, width, height, clip.rate, clip.time_base)
+            if first.rotation:
+                stream.set_display_rotation(first.rotation)
+            if aspect and first.rotation == clip.rotation:
+                stream.codec_context.sample_aspect_ratio = aspect
+            return stream
+
+        kinds = frozenset(name for name, on in (("audio", config.audio), ("subtitle", config.subtitles)) if on)
+        begin = frame.pts * clip.time_base if ranged else None
+        beside = None if picture_only else Beside(kinds, begin, self._shift * clip.time_base)
+        self._file = VideoFile(path, clip, add_picture, beside)
+        if self._file.dropped_timecode:
+            log.warning("%s: the time code is left out, because only a part of the clip is rendered", clip.path)
 
     def write(self, item: OutputFrame) -> None:
         frame = frame_of_planes(item.planes, item.layout, item.color, self._encoding.pix_fmt)
@@ -202,49 +165,28 @@ class _VideoFile:
         frame.duration = self._durations[frame.pts] = item.source.frame.duration
         self._end_pts = frame.pts + frame.duration
         frame.pict_type = 0  # the encoder decides which frames are key frames
-        self._mux(self._stream.encode(frame))
+        self._file.mux(self._lasting(self._file.stream.encode(frame)))
 
     def finish(self, last: OutputFrame, ranged: bool) -> None:
         """Flush the encoder, copy the rest of the sound (to the last frame's end if `ranged`) and write the index."""
-        self._mux(self._stream.encode(None))
-        self._mux_last()
-        if self._others is not None:
-            frame = last.source.frame
-            step = frame.duration or round(1 / self._clip.rate / self._clip.time_base)
-            self._others.copy_rest((frame.pts + step) * self._clip.time_base if ranged else None)
-        self._out.close()
+        self._file.mux(self._lasting(self._file.stream.encode(None)))
+        frame = last.source.frame
+        step = frame.duration or round(1 / self._clip.rate / self._clip.time_base)
+        self._file.finish(self._end_pts, (frame.pts + step) * self._clip.time_base if ranged else None)
 
     def close(self) -> None:
-        if self._others is not None:
-            self._others.close()
-        with contextlib.suppress(OSError, ValueError):  # the trailer of a file that is thrown away
-            self._out.close()
+        self._file.close()
 
-    def _mux(self, packets: list[Any]) -> None:
+    def _lasting(self, packets: list[Any]) -> list[Any]:
         for packet in packets:
-            if self._first_times is None:
-                self._first_times = packet.pts, packet.dts
             packet.duration = self._durations.pop(packet.pts, 0) or packet.duration  # SVT-AV1 loses it
-            self._mux_held()
-            self._held = packet
-
-    def _mux_last(self) -> None:
-        """QuickTime's table of durations follows decoding order, so the clip's end hangs on the packet decoded last."""
-        if self._held is not None and self._first_times is not None and self._by_dts:
-            first_pts, first_dts = self._first_times
-            left = (self._end_pts - first_pts) - (self._held.dts - first_dts)
-            self._held.duration = max(left, self._held.duration)
-        self._mux_held()
-
-    def _mux_held(self) -> None:
-        if self._held is not None:
-            if self._others is not None:
-                self._others.copy_until(Fraction(self._held.dts) * self._held.time_base)
-            self._out.mux(self._held)
-            self._held = None
+        return packets
 
 
-def _first_pts(clip: ClipInfo) -> int:
-    """Where the clip's own first picture lies, in its time base."""
+def _opening(clip: ClipInfo) -> tuple[int, Fraction | None]:
+    """Where the clip's own first picture lies, in its time base; and the shape of its pixels."""
+    if clip.kind != "video":
+        return 0, None
     with open_media(clip.path) as container:
-        return first_frame(container, video_stream(container, clip.path), clip.path).pts or 0
+        picture = video_stream(container, clip.path)
+        return first_frame(container, picture, clip.path).pts or 0, picture.sample_aspect_ratio
