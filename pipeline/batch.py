@@ -89,7 +89,8 @@ def load_batch(path: Path) -> BatchFile:
     """Read a batch file.
 
     Keys: `defaults` (any settings of a render), `output` (a template with {stem} {name} {task} {model} {job} {suffix}),
-    `jobs` (each `input`: a path or glob, optionally `output`, and any settings). Paths are relative to the file.
+    `jobs` (each `input`: a path or glob, optionally `output`, and any settings). `latents.save` may hold the same
+    tokens. These paths are relative to the file.
 
     Raises:
         ConfigError: not a batch file, or a job's settings are wrong (named by its position).
@@ -120,12 +121,16 @@ def _expand(path: Path, where: str, first: int, entry: Any, defaults: dict[str, 
         suffix = ".mp4" if source.is_dir() else source.suffix
         tokens = {"stem": source.stem, "name": source.name, "task": config.task.kind, "suffix": suffix}
         tokens |= {"model": Path(config.model).stem if config.model else "default", "job": str(number)}
+        own, save = config, config.latents.save
         try:
             output = str(entry.get("output", template)).format_map(tokens)
+            if save is not None:
+                latents = config.latents.model_copy(update={"save": path.parent / str(save).format_map(tokens)})
+                own = config.model_copy(update={"latents": latents})
         except (KeyError, ValueError, IndexError) as error:
             known = ", ".join(tokens)
             raise ConfigError(f"{where}: output: {error}: no such token", f"use {known} in braces") from error
-        yield Job(f"{number}-{source.stem}", source, path.parent / output, config)
+        yield Job(f"{number}-{source.stem}", source, path.parent / output, own)
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -143,13 +148,13 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 def _check_distinct(path: Path, jobs: Iterable[Job]) -> None:
     seen: dict[Path, str] = {}
     for job in jobs:
-        target = job.output.absolute()
-        if target in seen:
-            raise ConfigError(
-                f"{path}: jobs {seen[target]} and {job.name} would both write {job.output}",
-                "put {job} or {name} into the output template",
-            )
-        seen[target] = job.name
+        for target in (job.output, *filter(None, [job.config.latents.save])):
+            if (key := target.absolute()) in seen:
+                raise ConfigError(
+                    f"{path}: jobs {seen[key]} and {job.name} would both write {target}",
+                    "put {job} or {name} into the output template",
+                )
+            seen[key] = job.name
 
 
 def check(file: BatchFile) -> list[JobResult]:
@@ -161,6 +166,7 @@ def check(file: BatchFile) -> list[JobResult]:
 def _checked(job: Job, loader: Loader) -> JobResult:
     try:
         check_output(job.source, job.output, overwrite=True)
+        job.config.latents.check_save(overwrite=True)
         probe(job.source)
         loader.load(job.config)
     except UserError as error:

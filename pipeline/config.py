@@ -14,6 +14,7 @@ from pipeline.errors import ConfigError
 from stages.base import Section
 from stages.composite import CompositeConfig
 from stages.crop import CropConfig
+from stages.latents import LatentsConfig
 from stages.read import ReadConfig
 from stages.shots import ShotsConfig
 from stages.style import StyleConfig
@@ -66,6 +67,7 @@ class RunConfig(Section):
     track: TrackConfig = TrackConfig()
     style: StyleConfig = StyleConfig()
     crop: CropConfig = CropConfig()
+    latents: LatentsConfig = LatentsConfig()
     composite: CompositeConfig = CompositeConfig()
     write: WriteConfig = WriteConfig()
     buffers: BuffersConfig = BuffersConfig()

@@ -14,7 +14,9 @@ RENDERING = (
     ("style", "w+ of every face, by style.latents"),
     ("crop", "cut the window at face scale; make the encoder's input of it"),
     ("invert", "encoder: w+, first-layer feature, skip features"),
+    ("from_latents", "latents from a file take the place of the encoder's"),
     ("optimize", "step II: w+, f and noise fitted to the window by gradient"),
+    ("save_latents", "write them into a file on their way"),
     ("edit", "the task's changes to the latent"),
     ("synthesize", "generator"),
 )
@@ -28,8 +30,12 @@ def explain(config: RunConfig) -> str:
     """The stages in order with their threads and look-ahead, then the resolved configuration as YAML."""
     finding = FINDING if config.task.finds_faces else ASSUMING
     middle = (*finding, *RENDERING) if config.task.renders else (("untouched", "the task renders nothing"),)
-    if config.task.optimization is None:
-        middle = tuple(stage for stage in middle if stage[0] != "optimize")
+    optional = {
+        "from_latents": config.latents.source,
+        "optimize": config.task.optimization,
+        "save_latents": config.latents.save,
+    }
+    middle = tuple(stage for stage in middle if optional.get(stage[0], True) is not None)
     buffers, thread = config.buffers.model_dump(), 1
     lines = [f"task {config.task.kind}"]
     for name, what in (*READING, *middle, *WRITING):

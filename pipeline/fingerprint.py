@@ -10,7 +10,11 @@ from pipeline.config import RunConfig
 from pipeline.resources import weights_sha256
 from stages.sequence import is_sequence, list_images
 
-IRRELEVANT = {"buffers": True, "report": True, "threads": True, "batch_size": True, "write": {"overwrite": True}}
+IRRELEVANT = {
+    **dict.fromkeys(("buffers", "report", "threads", "batch_size"), True),
+    "write": {"overwrite": True},
+    "latents": {"save": True},
+}
 """Settings that do not change the output."""
 
 
@@ -23,7 +27,12 @@ def is_current(source: Path, output: Path, config: RunConfig) -> bool:
         made_from = json.loads(report_path(output).read_text(encoding="utf-8"))["fingerprint"]
     except (OSError, ValueError, KeyError):
         return False
-    return output.exists() and fingerprint(source, config, weights_sha256(config)) == made_from
+    if not output.exists() or (config.latents.save is not None and not config.latents.save.exists()):
+        return False
+    try:
+        return fingerprint(source, config, weights_sha256(config)) == made_from
+    except OSError:  # a file that the settings name is gone: the render will say so
+        return False
 
 
 def report_path(output: Path) -> Path:
@@ -35,8 +44,9 @@ def fingerprint(source: Path, config: RunConfig, weights: str) -> str:
     """sha256 over what decides the output: the input's content, the configuration and the weights, by their digest."""
     digest = hashlib.sha256(config.model_dump_json(exclude=IRRELEVANT).encode())
     digest.update(weights.encode())
-    analysis = sorted(config.analysis.iterdir()) if config.analysis is not None else []
-    for path in [*_files(source), *config.task.files, *analysis]:
+    before = sorted(config.analysis.iterdir()) if config.analysis is not None else []
+    before += [config.latents.source] if config.latents.source is not None else []
+    for path in [*_files(source), *config.task.files, *before]:
         digest.update(path.name.encode() + _file_digest(path))
     return digest.hexdigest()
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.latent_file import load_latents
 from pipeline.analyze import open_analysis
 from pipeline.config import RunConfig, settle
 from pipeline.fingerprint import fingerprint, report_path
@@ -77,6 +78,7 @@ def render(
     source = Path(source)
     target = Path(output) if output else default_output(source, settings)
     check_output(source, target, overwrite=settings.write.overwrite)
+    settings.latents.check_save(overwrite=settings.write.overwrite)
     clip = probe(source, Fraction(settings.read.sequence_rate))
     rendering = _load(loader, settings, source)
     report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
@@ -126,6 +128,9 @@ def default_output(source: Path, config: RunConfig) -> Path:
 
 def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering | None:
     rendering = (loader or Loader()).load(config)
+    if rendering is not None and config.latents.source is not None:
+        with load_latents(config.latents.source, rendering.model.net.config):
+            pass  # it can be read and fits the model: known before any work is done
     if rendering is None or config.analysis is None:
         return rendering
     return replace(rendering, analysis=open_analysis(config.analysis, source, config, rendering))

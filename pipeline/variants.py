@@ -39,6 +39,8 @@ def render_variants(source: Path, output: Path, config: RunConfig, count: int, l
     task = config.task
     if not task.uses_seed:
         raise ConfigError(f"variants: every seed gives the same picture in task {task.kind}", "leave --variants out")
+    if config.latents.save is not None:
+        raise ConfigError("variants: there are several pictures, and one --save-latents file", "leave one of them out")
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ConfigError(f"{output}: variants become one picture", "name a .png file")
     check_output(source, output, overwrite=config.write.overwrite)

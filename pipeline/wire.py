@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
+from models.latent_file import load_latents
 from pipeline.config import RunConfig
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
@@ -14,6 +15,7 @@ from stages.composite import Composite, output_size
 from stages.crop import Crop
 from stages.edit import Edit
 from stages.invert import Invert
+from stages.latents import FromLatents, SaveLatents, latent_info
 from stages.optimize import Optimize
 from stages.pixels import ColorTags, PlaneLayout
 from stages.read import Read
@@ -23,7 +25,7 @@ from stages.shots import Shots
 from stages.style import Style
 from stages.synthesize import Synthesize
 from stages.track import Track
-from stages.types import ClipInfo, FaceFrame, OutputFrame, RenderedFrame, ShotFrame, StyledFrame
+from stages.types import ClipInfo, EncodedFrame, FaceFrame, OutputFrame, RenderedFrame, ShotFrame, StyledFrame
 from stages.untouched import Untouched
 from stages.write import Write
 
@@ -43,7 +45,7 @@ def wire(
         rendered, scale = flow.link("untouched", Untouched().stream(_shots(config, clip, flow))), 1
     else:
         styled = _styled(config, clip, rendering, flow)
-        rendered, scale = _render(config, rendering, flow, styled), rendering.model.net.config.output_scale
+        rendered, scale = _render(config, clip, rendering, flow, styled), rendering.model.net.config.output_scale
     size = output_size(config.composite, clip.upright_size, scale)
     return flow.link("composite", Composite(config.composite, size, *planes).stream(rendered))
 
@@ -74,15 +76,36 @@ def _styled(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow)
 
 
 def _render(
-    config: RunConfig, rendering: Rendering, flow: Flow, styled: Generator[StyledFrame, None, None]
+    config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow, styled: Generator[StyledFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
     net, recipe, batch = rendering.model.net, rendering.recipe, batch_size(config)
     crops = flow.link("crop", Crop(config.crop, recipe.content).stream(styled))
     encoded = flow.link("invert", Invert(net, batch, batch_stats=recipe.batch_stats).stream(crops))
+    if config.latents.source is not None:
+        encoded = flow.link("from_latents", _replaced(config, rendering, encoded))
     if recipe.optimize is not None:
         encoded = flow.link("optimize", Optimize(net, recipe.optimize, config.seed).stream(encoded))
+    if config.latents.save is not None:
+        encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
     return flow.link("synthesize", Synthesize(net, batch).stream(edited))
+
+
+def _replaced(
+    config: RunConfig, rendering: Rendering, encoded: Generator[EncodedFrame, None, None]
+) -> Generator[EncodedFrame, None, None]:
+    """Open the latent file for as long as the frames flow."""
+    assert config.latents.source is not None
+    with load_latents(config.latents.source, rendering.model.net.config) as latents:
+        yield from FromLatents(latents).stream(encoded)
+
+
+def _saver(config: RunConfig, clip: ClipInfo, rendering: Rendering, path: Path) -> SaveLatents:
+    keep, model = config.latents.keep, rendering.model
+    if keep is None:
+        changed = rendering.recipe.optimize is not None or config.latents.source is not None
+        keep = ("feature", "noise") if changed else ()
+    return SaveLatents(path, latent_info(clip, model.name, model.sha256), keep)
 
 
 def wire_to_file(

@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Generator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,7 +17,33 @@ from torch import Tensor
 from models.errors import LatentError
 from models.latent import Latent
 from models.latent_file import FaceLatent, LatentFrame, LatentInfo, Latents, LatentWriter
+from stages.base import Section
 from stages.types import ClipInfo, CroppedFace, CropWindow, EncodedFrame, Frame
+
+
+class LatentsConfig(Section):
+    """Latents from a file, and into one."""
+
+    source: Path | None = None
+    """Latent file whose w+ (and f, skip features and noise, where it has them) take the place of the encoder's; ours,
+    or one w+ [L, D] as .pt, .npy or .safetensors. null: the encoder's."""
+    save: Path | None = None
+    """A .safetensors file that every frame's latents are written to, as they are before a task's edits; null: none."""
+    keep: tuple[Literal["feature", "skips", "noise"], ...] | None = None
+    """What is saved beside w+; null: feature and noise where step II or a file gave them, else nothing, because a
+    render of the same clip makes them again."""
+
+    def check_save(self, overwrite: bool) -> None:
+        """See that `save` can be written, before any work is done.
+
+        Raises:
+            LatentError: it is there already, or cannot be written.
+        """
+        if self.save is None:
+            return
+        LatentWriter(self.save, LatentInfo())
+        if self.save.exists() and not overwrite:
+            raise LatentError(f"{self.save}: exists already", "add --overwrite, or give another name")
 
 
 class SaveLatents:

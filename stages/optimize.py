@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Generator
+import sys
+import time
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
+from tqdm import tqdm
 
 from models.latent import Latent
-from models.optimize import Optimized, Schedule, optimize
+from models.optimize import Optimized, Progress, Schedule, optimize
 from models.perceptual import find_distance
 from models.styleganex import StyleGANEX
 from stages.base import Section
 from stages.types import CroppedFace, EncodedFrame
 
 log = logging.getLogger(__name__)
+LOG_EVERY_S = 10.0
 
 
 class OptimizeConfig(Section):
@@ -59,7 +63,7 @@ class Optimize:
         self._device = next(net.parameters()).device
 
     def stream(self, items: Generator[EncodedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
-        """Fit every frame, in order; progress is logged per frame."""
+        """Fit every frame, in order; how far it is shows as a bar on a terminal, in the log elsewhere."""
         distance = find_distance(device=self._device)
         schedule = Schedule(
             steps=self._config.steps,
@@ -77,9 +81,13 @@ class Optimize:
                 noises: list[tuple[Tensor, ...]] = []
                 for crop, latent in zip(item.cropped.crops, item.latents, strict=True):
                     warm = before.get(crop.face.track_id)
-                    result = optimize(
-                        self._net, self._target(crop), latent, distance, schedule, seed=self._seed, warm=warm
-                    )
+                    with _progress(_named(item, crop)) as progress:
+                        result = optimize(
+                            *(self._net, self._target(crop), latent, distance, schedule),
+                            seed=self._seed,
+                            warm=warm,
+                            progress=progress,
+                        )
                     self._say(item, crop, result)
                     before[crop.face.track_id] = result
                     latents.append(result.latent)
@@ -94,11 +102,35 @@ class Optimize:
     def _say(item: EncodedFrame, crop: CroppedFace, result: Optimized) -> None:
         losses = result.losses[0]
         log.info(
-            "frame %d, face %d: %d steps, loss %.4f → %.4f, PSNR %.2f dB",
-            item.cropped.face_frame.frame.index,
-            crop.face.track_id,
+            "%s: %d steps, loss %.4f → %.4f, PSNR %.2f dB",
+            _named(item, crop),
             len(losses),
             losses[0] if losses else float("nan"),
             losses[-1] if losses else float("nan"),
             result.psnr[0],
         )
+
+
+def _named(item: EncodedFrame, crop: CroppedFace) -> str:
+    return f"frame {item.cropped.face_frame.frame.index}, face {crop.face.track_id}"
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Progress]:
+    """What shows the steps of one frame: a second bar under the frames', or a log line every ten seconds."""
+    wanted = log.isEnabledFor(logging.INFO)
+    shown = wanted and sys.stderr.isatty()
+    started = logged = time.perf_counter()
+    with tqdm(unit="step", desc=name, leave=False, position=1, dynamic_ncols=True, disable=not shown) as bar:
+
+        def report(done: int, most: int, loss: float) -> None:
+            nonlocal logged
+            bar.total = most
+            bar.update(done - bar.n)
+            bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+            now = time.perf_counter()
+            if wanted and not shown and now - logged >= LOG_EVERY_S:
+                logged, left = now, (most - done) * (now - started) / done
+                log.info("%s: step %d of %d, loss %.4f, %.0f s left", name, done, most, loss, left)
+
+        yield report

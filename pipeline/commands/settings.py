@@ -24,6 +24,8 @@ SETTINGS = {
     "size": "composite.size",
     "latents": "style.latents",
     "analysis": "analysis",
+    "latent": "latents.source",
+    "save_latents": "latents.save",
     "codec": "write.codec",
     "quality": "write.quality",
     "pix_fmt": "write.pix_fmt",
@@ -68,6 +70,8 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", help="source, native or WxH: size of the output")
     parser.add_argument("--latents", help="clip, shot, smooth or frame: where w+ comes from")
     parser.add_argument("--analysis", help="folder from `analyze`: nothing is detected or encoded for style again")
+    parser.add_argument("--latent", metavar="FILE", help="latent file (or one w+) instead of the encoder")
+    parser.add_argument("--save-latents", metavar="FILE", help="write every frame's latents (.safetensors)")
     parser.add_argument("--codec", help="auto or an encoder's name")
     parser.add_argument("--quality", type=float, help="constant quality of the encoder; lower is better")
     parser.add_argument("--pix-fmt", help="auto or a pixel format's name")
