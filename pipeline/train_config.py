@@ -25,6 +25,8 @@ class FolderSettings(PairSettings):
     kind: Literal["samples"]
     folder: str
     """Where they are."""
+    last: int | None = Field(default=None, ge=1)
+    """Only so many of them, the first by name; null: all."""
 
 
 class FacesSettings(GeneratedSettings):

@@ -97,7 +97,7 @@ def _pairs(
 ) -> Source:
     data, seed = config.data, config.run.seed
     if isinstance(data, FolderSettings):
-        return PairSource(open_samples(data.folder), data, model, seed, world.rank, world.size)
+        return PairSource(open_samples(data.folder, data.last), data, model, seed, world.rank, world.size)
     if isinstance(data, FacesSettings):
         original = load_checkpoint(data.original)
         toonified = load_checkpoint(data.toonified) if data.toonified is not None else None

@@ -86,8 +86,9 @@ class EncoderLearner:
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False).eval()
         self._metadata = dict(metadata or {}) | ({"directions": ",".join(directions)} if directions else {})
-        if init is None:
-            self._metadata["can_sample"] = "no"  # no loss ever sees what w the mapping network gives
+        # No loss here sees what w the mapping network gives: only weights that were started from know what z means.
+        can_sample = "no" if init is None else init.metadata.get("can_sample")
+        self._metadata |= {} if can_sample is None else {"can_sample": can_sample}
         codes = known_directions
         if directions and codes is None:
             codes = 0.05 * torch.randn(len(directions), config.num_styles, config.style_dim)

@@ -98,9 +98,9 @@ class PictureFolder:
 
     attributes: tuple[str, ...] = ()
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, last: int | None = None) -> None:
         kinds = (".png", ".jpg", ".jpeg")
-        self._paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in kinds)
+        self._paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in kinds)[:last]
         if not self._paths:
             raise UserError(f"training data {folder}: no pictures in it", "set the folder to where they are")
 
@@ -121,13 +121,13 @@ class PictureFolder:
         return {"image": np.ascontiguousarray(picture[:, :, ::-1])}
 
 
-def open_samples(folder: str | Path) -> Samples:
-    """What is in a folder: .npz samples where there are any, else pictures.
+def open_samples(folder: str | Path, last: int | None = None) -> Samples:
+    """What is in a folder, or the first `last` of it: .npz samples where there are any, else pictures.
 
     Raises:
         UserError: no such folder, or neither in it.
     """
     path = Path(folder)
     if path.is_dir() and next(path.glob("*.npz"), None) is None:
-        return PictureFolder(path)
-    return SampleFolder(path)
+        return PictureFolder(path, last)
+    return SampleFolder(path, last=last)
