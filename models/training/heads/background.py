@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 PHOTOGRAPHS = ("coffee", "rocket", "hubble_deep_field", "grass", "gravel", "brick", "retina", "chelsea")
 """In skimage.data, all public domain or CC0, none with a human face."""
@@ -31,10 +31,11 @@ def background(seed: int, size: int, pan: tuple[float, float] = (0.0, 0.0)) -> F
     painters: tuple[Callable[[np.random.Generator, int], Floats], ...] = (_gradient, _bokeh, _room, _photograph)
     canvas = painters[int(rng.choice(len(painters), p=[0.2, 0.22, 0.28, 0.3]))](rng, whole)
     canvas = np.clip(canvas * rng.uniform(0.7, 1.15), 0, 1).astype(np.float32)
-    move = np.float32([[1, 0, pan[0] * size - border], [0, 1, pan[1] * size - border]])
+    move = np.array([[1, 0, pan[0] * size - border], [0, 1, pan[1] * size - border]], np.float32)
     if pan == (0.0, 0.0):
         return np.ascontiguousarray(canvas[border : border + size, border : border + size])
-    return cv2.warpAffine(canvas, move, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(canvas, move, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(moved, np.float32)
 
 
 def drawn(picture: Floats, ink: bool) -> Floats:
@@ -62,7 +63,7 @@ def _gradient(rng: np.random.Generator, size: int) -> Floats:
     corners = np.stack([_color(rng) for _ in range(4)]).reshape(2, 2, 3)
     field = cv2.resize(corners, (size, size), interpolation=cv2.INTER_LINEAR)
     patches = rng.normal(0, 0.10, (5, 5, 1)).astype(np.float32)
-    return field + cv2.resize(patches, (size, size), interpolation=cv2.INTER_CUBIC)[..., None]
+    return np.asarray(field + cv2.resize(patches, (size, size), interpolation=cv2.INTER_CUBIC)[..., None], np.float32)
 
 
 def _bokeh(rng: np.random.Generator, size: int) -> Floats:
@@ -75,7 +76,7 @@ def _bokeh(rng: np.random.Generator, size: int) -> Floats:
             layer, (int(x), int(y)), radius, (_color(rng, 0.5, 1.0) * rng.uniform(0.2, 0.8)).tolist(), -1, cv2.LINE_AA
         )
         canvas = canvas + layer
-    return cv2.GaussianBlur(canvas, (0, 0), size / 200)
+    return np.asarray(cv2.GaussianBlur(canvas, (0, 0), size / 200), np.float32)
 
 
 def _room(rng: np.random.Generator, size: int) -> Floats:

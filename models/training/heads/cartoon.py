@@ -8,14 +8,14 @@ from scipy.sparse import coo_matrix
 
 from models.training.heads.human import Human
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 TOON_EYES = 1.36
 """Factor on the eyes."""
 
 
 class Cartoon:
-    """Changes the proportions of anybody: smooth fields over canonical places, then the folds they leave are relaxed."""
+    """Changes anybody's proportions: smooth fields over canonical places, then the folds they leave are relaxed."""
 
     def __init__(self, human: Human) -> None:
         self._canonical = human.canonical
@@ -45,16 +45,16 @@ def _stretched(vertices: Floats, eyes: Floats, canonical: Floats) -> tuple[Float
     moved = vertices.copy()
     z = canonical[:, 2]
     nose = _bump(canonical, 0, -4.4, 1.3, 3.4)
-    base = np.float32([0, -0.020, -0.036])
-    moved -= (vertices - base) * nose * np.float32([0.30, 0.42, 0.26])
+    base = np.array([0, -0.020, -0.036], np.float32)
+    moved -= (vertices - base) * nose * np.array([0.30, 0.42, 0.26], np.float32)
     mouth = _bump(canonical, 0, -7.3, 2.6, 4.6)
-    moved -= (vertices - np.float32([0, -0.02, -0.070])) * mouth * np.float32([0.12, 0.0, 0.05])
+    moved -= (vertices - np.array([0, -0.02, -0.070], np.float32)) * mouth * np.array([0.12, 0.0, 0.05], np.float32)
     chin = (np.clip((-6.5 - z) / 5, 0, 1) * np.clip((z + 15) / 3, 0, 1))[:, None]
     moved -= np.stack([vertices[:, 0] * 0.16, vertices[:, 1] * 0, (vertices[:, 2] + 0.065) * 0.18], axis=1) * chin
     for side in (-1, 1):
-        moved += _bump(canonical, side * 4.9, -4.2, 0.5, 3.6) * np.float32([side * 0.003, -0.0035, 0.0])
+        moved += _bump(canonical, side * 4.9, -4.2, 0.5, 3.6) * np.array([side * 0.003, -0.0035, 0.0], np.float32)
     skull = np.clip((z - 0.5) / 5, 0, 1)[:, None]
-    moved += (vertices - np.float32([0, 0.07, 0.0])) * skull * np.float32([0.05, 0.03, 0.07])
+    moved += (vertices - np.array([0, 0.07, 0.0], np.float32)) * skull * np.array([0.05, 0.03, 0.07], np.float32)
     neck = (np.clip((-11 - z) / 2, 0, 1) * np.clip((z + 18) / 4, 0, 1))[:, None]
     moved[:, :1] -= vertices[:, :1] * neck * 0.14
     return enlarged_eyes(moved, eyes, canonical, TOON_EYES)
@@ -66,8 +66,8 @@ def enlarged_eyes(vertices: Floats, eyes: Floats, canonical: Floats, factor: flo
     for eye, side in zip(eyes, (-1, 1), strict=True):
         around, lids = _bump(canonical, side * 3.08, 0.0, 1.9, 4.4), _bump(canonical, side * 3.08, 0.0, 1.7, 3.2)
         fields = np.concatenate([around, lids, around], axis=1)
-        back = np.float32(
-            [side * 0.005 * grown, 0.88 * grown * eye[3], -0.0033 * grown]
+        back = np.array(
+            [side * 0.005 * grown, 0.88 * grown * eye[3], -0.0033 * grown], np.float32
         )  # the front stays where it was
         moved += fields * ((vertices - eye[:3]) * grown + back)
         eye[:3] += back

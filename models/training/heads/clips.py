@@ -22,7 +22,7 @@ from models.training.heads.sample import Renderer
 from models.training.heads.sampling import sample_scene
 from models.training.heads.scene import Scene
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 DEPTH_TOLERANCE = 0.004
 """Metres that a place may lie behind what the next frame sees there and still count as seen."""
 

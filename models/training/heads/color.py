@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 def to_srgb(linear: Floats) -> Floats:
@@ -29,5 +29,7 @@ def to_uint8(picture: Floats) -> NDArray[np.uint8]:
 
 def halved(samples: Floats, factor: int) -> Floats:
     """Mean of factor² samples: [fH, fW, …] → [H, W, …]."""
-    total = sum(samples[y::factor, x::factor] for y in range(factor) for x in range(factor))
-    return (total / np.float32(factor * factor)).astype(np.float32)
+    total = np.array(samples[::factor, ::factor], np.float32)
+    for step in range(1, factor * factor):
+        total += samples[step // factor :: factor, step % factor :: factor]
+    return total / np.float32(factor * factor)

@@ -19,7 +19,7 @@ from models.training.heads.raster import vertex_normals
 from models.training.heads.scene import Scene
 from models.training.heads.skin import cloth_height
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int32]
 
 ATTRIBUTES = 15

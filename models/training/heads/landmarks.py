@@ -13,7 +13,7 @@ LANDMARK_VERTICES = (
     527, 5354, 460, 455, 7219, 11956, 7272, 7235, 7241, 492, 486, 480,  # outer lips
     443, 515, 520, 7262, 7203, 7265, 540, 518,  # inner lips
 )  # fmt: skip
-"""Vertex indices in `base.obj` of MPFB2 (CC0), in iBUG order: 0–16 jaw, 17–26 brows, 27–35 nose, 36–47 eyes, 48–67 mouth.
+"""Vertices of MPFB2's `base.obj` (CC0) in iBUG order: 0–16 jaw, 17–26 brows, 27–35 nose, 36–47 eyes, 48–67 mouth.
 
 The jaw is the jaw's own edge, not the outline of the picture: turned heads keep their landmarks on the same skin.
 """

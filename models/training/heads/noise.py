@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 class Noise:
@@ -18,7 +18,7 @@ class Noise:
 
     def __call__(self, points: Floats, per_unit: float | tuple[float, float, float]) -> Floats:
         """[P, 3] → [P] in [0, 1], `per_unit` random cells per unit of length."""
-        scale = np.broadcast_to(np.float32(per_unit), (3,))
+        scale = np.broadcast_to(np.array(per_unit, np.float32), (3,))
         return _noise(np.ascontiguousarray(points, np.float32), np.ascontiguousarray(scale), self._values)
 
 

@@ -16,7 +16,7 @@ from models.training.heads.scene import HAIR_COLORS, Rgb, Scene
 from models.training.heads.shade import Seen, look, realistic, repainted
 from models.training.heads.styles import film, flat, inked, lines, sketch
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Picture = NDArray[np.uint8]
 
 SUPERSAMPLING = 2

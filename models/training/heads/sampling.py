@@ -8,20 +8,21 @@ from models.training.heads.hair import HairStyle
 from models.training.heads.scene import HAIR_COLORS, IRIS_COLORS, Cloth, Light, Rgb, Scene, Skin
 
 LOCAL_SYMMETRIC = (
-    "eye-corner1-up", "eye-corner2-up", "eye-height1-incr", "eye-height2-incr", "eye-height3-incr", "eye-eyefold-angle-up",
-    "eye-trans-out", "eye-push1-out", "eye-bag-incr", "cheek-volume-incr", "cheek-bones-incr", "cheek-inner-incr",
-    "ear-scale-incr", "ear-flap-incr", "ear-wing-incr", "ear-lobe-incr",
+    "eye-corner1-up", "eye-corner2-up", "eye-height1-incr", "eye-height2-incr", "eye-height3-incr",
+    "eye-eyefold-angle-up", "eye-trans-out", "eye-push1-out", "eye-bag-incr", "cheek-volume-incr",
+    "cheek-bones-incr", "cheek-inner-incr", "ear-scale-incr", "ear-flap-incr", "ear-wing-incr", "ear-lobe-incr",
 )  # fmt: skip
 """Local changes that both sides share (`l-`, `r-`)."""
 LOCAL_SINGLE = (
-    "chin-height-incr", "chin-prominent-incr", "chin-width-incr", "chin-bones-incr", "chin-jaw-drop-incr", "chin-cleft-incr",
-    "eyebrows-angle-up", "eyebrows-trans-up", "eyebrows-trans-forward", "forehead-temple-incr", "forehead-scale-vert-incr",
-    "head-fat-incr", "head-scale-horiz-incr", "head-scale-vert-incr", "head-angle-out", "mouth-scale-horiz-incr",
-    "mouth-upperlip-height-incr", "mouth-lowerlip-height-incr", "mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr",
-    "mouth-cupidsbow-incr", "mouth-angles-up", "mouth-trans-up", "nose-scale-vert-incr", "nose-scale-horiz-incr",
-    "nose-scale-depth-incr", "nose-hump-incr", "nose-point-up", "nose-point-width-incr", "nose-width1-incr",
-    "nose-width2-incr", "nose-width3-incr", "nose-greek-incr", "nose-flaring-incr", "nose-base-up", "nose-volume-incr",
-    "neck-scale-horiz-incr", "neck-double-incr",
+    "chin-height-incr", "chin-prominent-incr", "chin-width-incr", "chin-bones-incr", "chin-jaw-drop-incr",
+    "chin-cleft-incr", "eyebrows-angle-up", "eyebrows-trans-up", "eyebrows-trans-forward", "forehead-temple-incr",
+    "forehead-scale-vert-incr", "head-fat-incr", "head-scale-horiz-incr", "head-scale-vert-incr", "head-angle-out",
+    "mouth-scale-horiz-incr", "mouth-upperlip-height-incr", "mouth-lowerlip-height-incr",
+    "mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr", "mouth-cupidsbow-incr", "mouth-angles-up",
+    "mouth-trans-up", "nose-scale-vert-incr", "nose-scale-horiz-incr", "nose-scale-depth-incr", "nose-hump-incr",
+    "nose-point-up", "nose-point-width-incr", "nose-width1-incr", "nose-width2-incr", "nose-width3-incr",
+    "nose-greek-incr", "nose-flaring-incr", "nose-base-up", "nose-volume-incr", "neck-scale-horiz-incr",
+    "neck-double-incr",
 )  # fmt: skip
 
 

@@ -123,7 +123,7 @@ class Scene:
     """[−1, 1] added to the model's size of the eyes."""
 
     def edited(self, **changes: float | Rgb) -> Scene:
-        """This scene with something added: age (years), smile, eye_size, gaze (radians to the right), hair (its colour).
+        """This scene with something added: age (years), smile, eye_size, gaze (radians to the right), hair (a colour).
 
         Raises:
             HeadsError: no such edit.
@@ -148,7 +148,7 @@ class Scene:
 
     @property
     def grey(self) -> float:
-        """Share of the hair that has lost its colour: none at 38, nearly all at 72, for this person a little different."""
+        """Share of the hair that has lost its colour: none at 35, nearly all at 80, each person a little different."""
         own = (self.hair.seed % 97) / 97 * 14 - 7
         return float(np.clip((self.years - 42 + own) / 30, 0, 1)) ** 1.3
 

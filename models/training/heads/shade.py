@@ -30,7 +30,7 @@ from models.training.heads.skin import (
     skin_albedo,
 )
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 IRIS_ANGLE = 0.385
 """Radians between the eye's axis and the edge of the iris."""
 WRAP = np.array([0.38, 0.17, 0.09], np.float32)
@@ -67,7 +67,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     values = interpolate(coverage, mesh.triangles, mesh.attributes)
     material = mesh.material[index]
     canonical, own = np.ascontiguousarray(values[:, :3]), np.ascontiguousarray(values[:, 9:15])
-    view = np.float32([0, -scene.distance, 0]) - values[:, 6:9]
+    view = np.array([0, -scene.distance, 0], np.float32) - values[:, 6:9]
     view, normal = unit(view), unit(values[:, 3:6])
     count = len(index)
     albedo, gloss = np.empty((count, 3), np.float32), np.zeros(count, np.float32)
@@ -91,14 +91,16 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     at = np.flatnonzero((material == TEETH) | (material == TONGUE))
     gaps = 1 - 0.45 * np.exp(-((np.abs(np.mod(canonical[at, 0] / 0.78 + 0.5, 1) - 0.5) / 0.06) ** 2))
     gum = np.clip((np.abs(canonical[at, 2] + 6.85) - 0.75) * 3, 0, 1)[:, None]
-    tooth = (np.float32([0.78, 0.73, 0.64]) * gaps[:, None]) * (1 - gum) + np.float32([0.42, 0.16, 0.15]) * gum
-    albedo[at] = np.where((material[at] == TEETH)[:, None], tooth, np.float32([0.42, 0.15, 0.14]))
+    tooth = (np.array([0.78, 0.73, 0.64], np.float32) * gaps[:, None]) * (1 - gum) + np.array(
+        [0.42, 0.16, 0.15], np.float32
+    ) * gum
+    albedo[at] = np.where((material[at] == TEETH)[:, None], tooth, np.array([0.42, 0.15, 0.14], np.float32))
     gloss[at], kind[at] = 0.6, MOUTH
     sky[at] = 0.62 * np.exp(-((canonical[at, 0] / 2.4) ** 2)) + 0.08
 
     at = np.flatnonzero(material == LASHES)
     lower = (canonical[at, 2] < -0.22)[:, None]
-    albedo[at] = np.where(lower, skin_albedo(scene) * (0.62 - 0.4 * scene.skin.makeup), np.float32(0.012))
+    albedo[at] = np.where(lower, skin_albedo(scene) * (0.62 - 0.4 * scene.skin.makeup), np.array(0.012, np.float32))
     sky[at] = 0.7
     kind[at] = np.where(canonical[at, 0] > 0, L_EYE, R_EYE)
 
@@ -113,7 +115,7 @@ def look(mesh: Mesh, coverage: Coverage, scene: Scene, detail: float = 1.0) -> S
     gloss[at], kind[at] = 0.7, HAIR_CLASS
     sky[at] = (0.35 + 0.65 * np.clip(along * 1.6, 0, 1)) * (0.55 + 0.45 * (1 - across**2))
     lit = visible_from(
-        np.float32(scene.light.direction),
+        np.array(scene.light.direction, np.float32),
         mesh.positions,
         mesh.triangles[(mesh.material == SKIN) | (mesh.material == HAIR)],
         values[:, 6:9] + normal * 0.003,
@@ -155,19 +157,19 @@ def _scalp(
 
 def realistic(seen: Seen, light: Light) -> Floats:
     """[P, 3] linear light."""
-    direction = np.float32(light.direction)
+    direction = np.array(light.direction, np.float32)
     half = unit(seen.view + direction)
     facing, glint = seen.normal @ direction, np.clip(dot(seen.normal, half), 0, 1)
     rimming = 1 - np.clip(dot(seen.normal, seen.view), 0, 1)
     up = (seen.normal[:, 2:3] * 0.5 + 0.5) ** 1.0
-    dome = np.float32(light.ground) * (1 - up) + np.float32(light.sky) * up
-    key = np.float32(light.key)
+    dome = np.array(light.ground, np.float32) * (1 - up) + np.array(light.sky, np.float32) * up
+    key = np.array(light.key, np.float32)
 
     soft = ((seen.material == SKIN) & (seen.kind != CLOTH))[:, None]
-    wrap = np.where(soft, WRAP, np.float32(0.12))
+    wrap = np.where(soft, WRAP, np.array(0.12, np.float32))
     diffuse = np.clip((facing[:, None] + wrap) / (1 + wrap), 0, 1) ** 1.15
-    shadow = np.where(soft, seen.lit[:, None] ** np.float32([0.7, 1.0, 1.15]), seen.lit[:, None])
-    open_sky = np.where(soft, seen.open_sky[:, None] ** np.float32([0.75, 1.0, 1.05]), seen.open_sky[:, None])
+    shadow = np.where(soft, seen.lit[:, None] ** np.array([0.7, 1.0, 1.15], np.float32), seen.lit[:, None])
+    open_sky = np.where(soft, seen.open_sky[:, None] ** np.array([0.75, 1.0, 1.05], np.float32), seen.open_sky[:, None])
     color = seen.albedo * (diffuse * shadow * key + dome * open_sky)
 
     fresnel = 0.028 + 0.35 * rimming**5
@@ -186,7 +188,7 @@ def realistic(seen: Seen, light: Light) -> Floats:
     at = seen.material == EYES
     mirrored = 2 * dot(seen.normal[at], seen.view[at])[:, None] * seen.normal[at] - seen.view[at]
     window = np.clip((mirrored @ _lifted(direction) - 0.974) / 0.012, 0, 1)
-    second = np.clip((mirrored @ _lifted(direction * np.float32([-1, 1, 0.6])) - 0.985) / 0.01, 0, 1)
+    second = np.clip((mirrored @ _lifted(direction * np.array([-1, 1, 0.6], np.float32)) - 0.985) / 0.01, 0, 1)
     color[at] += (0.75 * window + 0.08 * second)[:, None] * np.maximum(key, 0.4) + 0.035 * dome[at] * np.clip(
         mirrored[:, 2:3] + 0.2, 0, 1
     )
@@ -195,7 +197,7 @@ def realistic(seen: Seen, light: Light) -> Floats:
 
 def _lifted(direction: Floats) -> Floats:
     """A light that eyes can reflect: in front of the face, not under it."""
-    light = np.float32([direction[0] * 0.75, min(direction[1], -0.45), max(direction[2], 0.25)])
+    light = np.array([direction[0] * 0.75, min(direction[1], -0.45), max(direction[2], 0.25)], np.float32)
     return light / np.linalg.norm(light)
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from models.training.heads.noise import Noise
 from models.training.heads.scene import Cloth, Scene
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
-(BACKGROUND, FACE, L_BROW, R_BROW, L_EYE, R_EYE, GLASSES, L_EAR, R_EAR, EARRING, NOSE, MOUTH, U_LIP, L_LIP, NECK, NECKLACE,
- CLOTH, HAIR_CLASS, HAT) = range(19)  # fmt: skip
+(BACKGROUND, FACE, L_BROW, R_BROW, L_EYE, R_EYE, GLASSES, L_EAR, R_EAR, EARRING, NOSE, MOUTH, U_LIP, L_LIP,
+ NECK, NECKLACE, CLOTH, HAIR_CLASS, HAT) = range(19)  # fmt: skip
 """Classes of CelebAMask-HQ in the order of the BiSeNet parsing networks; l is the person's left, the image's right."""
 LIP_LINE = -7.2
 """Canonical height between the lips."""
@@ -71,22 +71,24 @@ def paint_skin(canonical: Floats, marks: Floats, scene: Scene, detail: float = 1
     _redden(albedo, blood * skin.blood * (0.55 + 0.5 * fine))
     _redden(albedo, 0.9 * skin.makeup * _spot(side - 4.8, z + 3.0, 1.6) * front)
     freckle = np.clip((noise(canonical, 4.2) - 0.66) * 9, 0, 1) * _spot(x * 0.5, z + 2.8, 2.6) * front
-    albedo *= 1 - (skin.freckles * 0.5 * freckle)[:, None] * np.float32([0.55, 0.8, 0.95])
+    albedo *= 1 - (skin.freckles * 0.5 * freckle)[:, None] * np.array([0.55, 0.8, 0.95], np.float32)
 
     tired = 0.10 + 0.16 * np.clip((scene.years - 30) / 40, 0, 1)
-    albedo *= 1 - (tired * _spot((side - 2.9) * 0.75, z + 1.45, 0.85) * front)[:, None] * np.float32([0.8, 1.0, 0.9])
+    albedo *= 1 - (tired * _spot((side - 2.9) * 0.75, z + 1.45, 0.85) * front)[:, None] * np.array(
+        [0.8, 1.0, 0.9], np.float32
+    )
     wrinkles = _wrinkles(canonical, noise, scene) * (lips < 0.3) * detail
-    albedo *= 1 - 0.34 * wrinkles[:, None] * np.float32([0.75, 1.0, 1.0])
+    albedo *= 1 - 0.34 * wrinkles[:, None] * np.array([0.75, 1.0, 1.0], np.float32)
     spots = np.clip((noise(canonical + 50, 1.3) - 0.72) * 6, 0, 1) * np.clip((scene.years - 52) / 25, 0, 1)
-    albedo *= 1 - 0.3 * detail * spots[:, None] * np.float32([0.6, 0.85, 1.0])
+    albedo *= 1 - 0.3 * detail * spots[:, None] * np.array([0.6, 0.85, 1.0], np.float32)
 
     hair = hair_albedo(scene)
     _stubble(albedo, canonical, lips, noise, hair, scene)
     _lids(albedo, canonical, lids, socket, scene)
     _lip_color(albedo, canonical, lips, pores, scene)
     brow = _brow_mask(canonical, noise, scene)
-    albedo += (np.float32(hair * 0.75) - albedo) * (brow * (0.55 + 0.45 * skin.brow_density))[:, None]
-    albedo += (np.float32([0.13, 0.03, 0.03]) - albedo) * mouth[:, None]
+    albedo += (np.array(hair * 0.75, np.float32) - albedo) * (brow * (0.55 + 0.45 * skin.brow_density))[:, None]
+    albedo += (np.array([0.13, 0.03, 0.03], np.float32) - albedo) * mouth[:, None]
     gloss = skin.gloss * (0.5 + 0.5 * _spot(x * 0.7, z - 1.0, 4.5)) + 0.55 * lips
     gloss = gloss * (1 - 0.7 * brow) * (0.75 + 0.5 * pores)
 
@@ -111,18 +113,18 @@ def paint_skin(canonical: Floats, marks: Floats, scene: Scene, detail: float = 1
 
 
 def paint_eyes(own: Floats, head: Floats, left: NDArray[np.bool_], scene: Scene, iris_angle: float) -> Surface:
-    """Eyeballs: directions against the eye's axis and against the head's [P, 3]; `left`: which are the person's left."""
+    """Eyeballs: directions against the eye's axis and the head's [P, 3]; `left`: which are the person's left."""
     angle = np.arccos(np.clip(-own[:, 1], -1, 1)) / iris_angle
     turn = np.arctan2(own[:, 2], own[:, 0])
     noise = Noise(scene.skin.seed + 1)
-    sclera = np.float32([0.64, 0.60, 0.575]) * (1 - 0.02 * (scene.years > 60))
+    sclera = np.array([0.64, 0.60, 0.575], np.float32) * (1 - 0.02 * (scene.years > 60))
     veins = np.clip((noise(own * 9, (1.0, 1.0, 2.5)) - 0.62) * 3, 0, 1) * np.clip(angle - 1.1, 0, 1.2)
-    albedo = sclera * (1 - veins[:, None] * np.float32([0.05, 0.25, 0.25]))
+    albedo = sclera * (1 - veins[:, None] * np.array([0.05, 0.25, 0.25], np.float32))
     fibre = noise(np.stack([np.cos(turn) * 2.6, np.sin(turn) * 2.6, angle * 0.35], axis=1).astype(np.float32), 3.0)
     fibre2 = noise(np.stack([np.cos(turn) * 6, np.sin(turn) * 6, angle * 0.5], axis=1).astype(np.float32), 3.0)
     ring = 1 - 0.65 * _rise(angle, 0.78, 1.0)
     glow = 0.75 + 0.7 * (1 - np.abs(angle - 0.55) * 2).clip(0, 1)
-    color = np.float32(scene.iris) * (0.55 + 0.55 * fibre + 0.35 * fibre2)[:, None] * (ring * glow)[:, None]
+    color = np.array(scene.iris, np.float32) * (0.55 + 0.55 * fibre + 0.35 * fibre2)[:, None] * (ring * glow)[:, None]
     inner = _rise(angle, scene.pupil - 0.05, scene.pupil + 0.05)[:, None]
     color = color * inner + 0.004 * (1 - inner)
     edge = _rise(angle, 0.93, 1.08)[:, None]
@@ -160,7 +162,7 @@ def _rise(values: Floats, low: float, high: float) -> Floats:
 
 
 def _redden(albedo: Floats, amount: Floats) -> None:
-    albedo *= 1 - amount[:, None] * np.float32([0.02, 0.36, 0.32])
+    albedo *= 1 - amount[:, None] * np.array([0.02, 0.36, 0.32], np.float32)
 
 
 def _wrinkles(canonical: Floats, noise: Noise, scene: Scene) -> Floats:
@@ -208,7 +210,7 @@ def _stubble(albedo: Floats, canonical: Floats, lips: Floats, noise: Noise, hair
     area = _rise(top - z, -0.2, 0.9) * _rise(z, -14.5, -11.5) * (1 - _rise(y, 4.5, 6.5)) * (1 - _rise(lips, 0.15, 0.5))
     grain = 0.35 + 0.65 * np.clip((noise(canonical, 6.5) - 0.35) * 3, 0, 1)
     amount = (0.62 * scene.skin.stubble * area * grain)[:, None]
-    albedo += (np.float32(hair * 0.8 + 0.01) - albedo) * amount
+    albedo += (np.array(hair * 0.8 + 0.01, np.float32) - albedo) * amount
 
 
 def _lids(albedo: Floats, canonical: Floats, lids: Floats, socket: Floats, scene: Scene) -> None:
@@ -216,14 +218,14 @@ def _lids(albedo: Floats, canonical: Floats, lids: Floats, socket: Floats, scene
     shadow = 0.75 * scene.skin.makeup * _spot((np.abs(x) - 3.1) * 0.55, z - 0.75, 0.62)
     tint = np.random.default_rng(scene.skin.seed + 2).uniform(0.35, 0.8, 3)
     albedo *= 1 - shadow[:, None] * (1 - tint.astype(np.float32))
-    albedo *= 1 - (0.10 * lids)[:, None] * np.float32([0.6, 1, 1])
-    pink = np.float32([0.42, 0.17, 0.15]) * (1 - 0.5 * scene.skin.melanin)
+    albedo *= 1 - (0.10 * lids)[:, None] * np.array([0.6, 1, 1], np.float32)
+    pink = np.array([0.42, 0.17, 0.15], np.float32) * (1 - 0.5 * scene.skin.melanin)
     albedo += (pink - albedo) * (0.85 * socket)[:, None]
 
 
 def _lip_color(albedo: Floats, canonical: Floats, lips: Floats, pores: Floats, scene: Scene) -> None:
     skin = scene.skin
-    natural = skin_albedo(scene) * np.float32([0.86, 0.50, 0.52]) + np.float32([0.02, 0.0, 0.004])
+    natural = skin_albedo(scene) * np.array([0.86, 0.50, 0.52], np.float32) + np.array([0.02, 0.0, 0.004], np.float32)
     rng = np.random.default_rng(skin.seed + 3)
     stick = np.array([0.42, 0.05, 0.07]) * rng.uniform(0.5, 1.2) + rng.uniform(0, 0.12) * np.array([0.4, 1, 0.9])
     color = natural * (1 - skin.makeup) + stick.astype(np.float32) * skin.makeup
@@ -248,12 +250,12 @@ def _brow_mask(canonical: Floats, noise: Noise, scene: Scene) -> Floats:
 
 def _cloth_color(canonical: Floats, noise: Noise, cloth: Cloth) -> Floats:
     x, y, z = np.ascontiguousarray(canonical.T)
-    color = np.tile(np.float32(cloth.color), (len(x), 1))
+    color = np.tile(np.array(cloth.color, np.float32), (len(x), 1))
     if cloth.pattern != "plain":
         on = np.sin(z * 2.2) > 0.2
         if cloth.pattern == "check":
             on = on ^ (np.sin((x + 0.3 * y) * 2.0) > 0.2)
-        color[on] = np.float32(cloth.second)
+        color[on] = np.array(cloth.second, np.float32)
     folds = noise(canonical, (0.16, 0.16, 0.07)) + 0.5 * noise(canonical, (0.4, 0.4, 0.15))
     color *= (0.62 + 0.5 * folds + 0.12 * noise(canonical, 6.0))[:, None]
     edge = np.exp(-((cloth_height(canonical, cloth) + 0.5) ** 2) / 0.5)

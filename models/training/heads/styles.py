@@ -12,20 +12,22 @@ from models.training.heads.scene import Light
 from models.training.heads.shade import Seen
 from models.training.heads.skin import CLOTH, EARRING, FACE, L_BROW, L_EYE, L_LIP, MOUTH, NOSE, R_BROW, R_EYE, U_LIP
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 
 
 def film(seen: Seen, light: Light) -> Floats:
     """[P, 3] linear: smooth shading with soft, warm shadows and a rim, saturated colours: an animated film."""
-    direction, key = np.float32(light.direction), np.float32(light.key)
+    direction, key = np.array(light.direction, np.float32), np.array(light.key, np.float32)
     facing = seen.normal @ direction
     rim = 1 - np.clip(dot(seen.normal, seen.view), 0, 1)
     up = seen.normal[:, 2:3] * 0.5 + 0.5
-    dome = np.float32(light.ground) * (1 - up) + np.float32(light.sky) * up
+    dome = np.array(light.ground, np.float32) * (1 - up) + np.array(light.sky, np.float32) * up
     albedo = _saturate(seen.albedo, 1.35) * np.float32(1.06)
-    soft = np.clip((facing[:, None] + np.float32([0.55, 0.38, 0.32])) / np.float32([1.55, 1.38, 1.32]), 0, 1)
-    lit = (0.25 + 0.75 * seen.lit)[:, None] ** np.float32([0.7, 1.0, 1.05])
-    sky = (0.3 + 0.7 * seen.open_sky)[:, None] ** np.float32([0.6, 1.0, 1.0])
+    soft = np.clip(
+        (facing[:, None] + np.array([0.55, 0.38, 0.32], np.float32)) / np.array([1.55, 1.38, 1.32], np.float32), 0, 1
+    )
+    lit = (0.25 + 0.75 * seen.lit)[:, None] ** np.array([0.7, 1.0, 1.05], np.float32)
+    sky = (0.3 + 0.7 * seen.open_sky)[:, None] ** np.array([0.6, 1.0, 1.0], np.float32)
     color = albedo * (soft * lit * key * 0.95 + dome * sky * 1.15)
     half = unit(seen.view + direction)
     glint = np.clip(dot(seen.normal, half), 0, 1)
@@ -41,18 +43,16 @@ def film(seen: Seen, light: Light) -> Floats:
 
 def flat(seen: Seen, light: Light) -> Floats:
     """[P, 3] linear: cel shading in two tones and a highlight; the lines are drawn by `lines`."""
-    direction = np.float32(light.direction)
-    level = (np.float32(light.key) * 0.8 + np.float32(light.sky) * 0.6).mean()
-    tint = np.float32(light.key) / np.mean(light.key)
+    direction = np.array(light.direction, np.float32)
+    level = (np.array(light.key, np.float32) * 0.8 + np.array(light.sky, np.float32) * 0.6).mean()
+    tint = np.array(light.key, np.float32) / np.mean(light.key)
     albedo = _posterise(_saturate(seen.albedo, 1.45), seen.kind)
     facing = seen.normal @ direction
     half = unit(seen.view + direction)
     bright = _step(np.minimum(facing + 0.05, (seen.lit - 0.5) * 0.6 + 0.15), 0.0, 0.03)
     bright = np.minimum(bright, _step(seen.open_sky, 0.18, 0.03))
-    bright = np.where(
-        seen.material == EYES, _step(1 - seen.open_sky, -0.62, 0.05) * 0 + _step(seen.open_sky, 0.62, 0.05), bright
-    )
-    shadow = np.float32([0.50, 0.44, 0.56]) * (0.5 + 0.5 * tint)
+    bright = np.where(seen.material == EYES, _step(seen.open_sky, 0.62, 0.05), bright)
+    shadow = np.array([0.50, 0.44, 0.56], np.float32) * (0.5 + 0.5 * tint)
     color = albedo * (shadow + (tint * 1.05 - shadow) * bright[:, None]) * min(level, 1.15)
     glint = np.clip(dot(seen.normal, half), 0, 1)
     at = seen.material == HAIR
@@ -83,7 +83,7 @@ def lines(seen: Seen, coverage: Coverage, width: float) -> tuple[Floats, Floats]
     """
     mask = coverage.mask
     normal = np.zeros((*mask.shape, 3), np.float32)
-    normal[mask] = np.where((seen.material == HAIR)[:, None], np.float32([0, -1, 0]), seen.normal)
+    normal[mask] = np.where((seen.material == HAIR)[:, None], np.array([0, -1, 0], np.float32), seen.normal)
     kind = np.zeros(mask.shape, np.uint8)
     kind[mask] = np.where(seen.kind == NOSE, FACE, seen.kind)
     depth = np.where(mask, 1 / np.maximum(coverage.inverse_depth, 1e-3), 9.0).astype(np.float32)
@@ -98,7 +98,7 @@ def lines(seen: Seen, coverage: Coverage, width: float) -> tuple[Floats, Floats]
     outline = np.maximum(outline, edge)
     lash = np.zeros(mask.shape, np.float32)
     lash[mask] = seen.material == LASHES
-    bend = np.maximum(*(np.abs(d).sum(axis=2) for d in _differences(cv2.GaussianBlur(normal, (0, 0), 1.0))))
+    bend = np.maximum(*(np.abs(d).sum(axis=2) for d in _differences(np.asarray(cv2.GaussianBlur(normal, (0, 0), 1.0)))))
     skin = np.zeros(mask.shape, bool)
     skin[mask] = seen.material == SKIN
     inner = np.clip((bend - 0.16) / 0.14, 0, 1) * skin * (kind != CLOTH)
@@ -130,11 +130,11 @@ def _differences(values: Floats) -> tuple[Floats, Floats]:
 def _thick(edge: Floats, width: float) -> Floats:
     size = max(round(width), 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-    return cv2.GaussianBlur(cv2.dilate(edge.astype(np.float32), kernel), (0, 0), 0.5)
+    return np.asarray(cv2.GaussianBlur(cv2.dilate(edge.astype(np.float32), kernel), (0, 0), 0.5), np.float32)
 
 
 def _saturate(color: Floats, amount: float) -> Floats:
-    grey = color @ np.float32([0.2126, 0.7152, 0.0722])
+    grey = color @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     return np.clip(grey[:, None] + (color - grey[:, None]) * amount, 0.002, 1).astype(np.float32)
 
 
@@ -156,7 +156,7 @@ def _step(values: Floats, at: float, width: float) -> Floats:
 
 def _glints(color: Floats, seen: Seen, direction: Floats, size: float) -> None:
     at = seen.material == EYES
-    light = np.float32([direction[0] * 0.75, min(direction[1], -0.45), max(direction[2], 0.3)])
+    light = np.array([direction[0] * 0.75, min(direction[1], -0.45), max(direction[2], 0.3)], np.float32)
     light /= np.linalg.norm(light)
     mirrored = 2 * dot(seen.normal[at], seen.view[at])[:, None] * seen.normal[at] - seen.view[at]
     color[at] += 0.9 * _step(mirrored @ light, size, 0.012)[:, None]

@@ -64,7 +64,7 @@ def make_egg(rows: int = 60, columns: int = 90) -> Human:
         occlusion=zeros + 1,
         head_weight=head,
         landmarks=np.array(marks, np.int32),
-        eyeballs=(np.arange(count, count + ball), np.arange(count + ball, count + 2 * ball)),
+        eyeballs=(np.arange(count, count + ball, dtype="i4"), np.arange(count + ball, count + 2 * ball, dtype="i4")),
         template=template,
         shapes=shapes,
         action_rows={name: 1 if name == "jawOpen" else 2 for name in _arkit()},

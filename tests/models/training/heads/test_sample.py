@@ -63,7 +63,7 @@ def test_parsing_holds_its_landmarks(sample):
 
 def test_ink_keeps_the_place_of_everything(sample, scene):
     behind = drawn(background(scene.background, SIZE), ink=True)
-    far = ~binary_dilation(sample.parsing != 0, iterations=5)  # away from the outline
+    far = np.logical_not(binary_dilation(sample.parsing != 0, iterations=5))  # away from the outline
     assert far.sum() > 100
     assert np.abs(sample.ink[far].astype(int) - to_uint8(behind)[far]).max() <= 3
     assert (sample.sketch[far] == 255).all()
@@ -84,7 +84,7 @@ def test_variants_change_what_they_name(renderer, scene, sample):
     assert set(variants) == set(edits(scene)) == {"age", "smile", "hair", "eye_size"}
     changed = {name: (picture != sample.image).any(axis=2) for name, (picture, _) in variants.items()}
     assert all(mask.any() for mask in changed.values())
-    not_hair = ~binary_dilation(np.isin(sample.parsing, (1, 2, 3, 4, 5, 17)), iterations=4)
+    not_hair = np.logical_not(binary_dilation(np.isin(sample.parsing, (1, 2, 3, 4, 5, 17)), iterations=4))
     assert not_hair.sum() > 1000
     assert not changed["hair"][not_hair].any()
     inside = sample.parsing == 0
