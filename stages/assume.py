@@ -36,4 +36,4 @@ class Assume:
                 landmarks = np.tile(np.asarray(center, np.float32), (68, 1))
                 eyes, square = self._eye_distance, Similarity(*center, 2 * self._eye_distance, 0.0)
                 face = Face(item.shot, FaceSource.ASSUMED, landmarks, 0.0, center, eyes, 0.0, square)
-                yield FaceFrame(item.frame, item.shot, (face,), 0, Opening(eyes, 1))
+                yield FaceFrame(item.frame, item.shot, (face,), 0, Opening(eyes, 1, landmarks))

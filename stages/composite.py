@@ -117,7 +117,7 @@ class Composite:
     def _matte(self, window: CropWindow, zoom: tuple[float, float]) -> NDArray[np.float32]:
         columns, rows = self._size
         across = _soft_edge(window.left * zoom[0], window.width / window.scale * zoom[0], columns, self._config.feather)
-        down = _soft_edge(window.top * zoom[1], window.height / window.scale * zoom[1], rows, self._config.feather)
+        down = _soft_edge(window.top * zoom[1], window.height / (window.scale * window.stretch) * zoom[1], rows, self._config.feather)
         return down[:, None] * across[None, :]
 
 
@@ -129,7 +129,7 @@ def paste_resampler(
     `zoom`: finished pixels per source pixel, across and down.
     """
     across = width / window.width * window.scale  # picture pixels per source pixel
-    down = height / window.height * window.scale
+    down = height / window.height * window.scale * window.stretch
     return Resampler(
         rows=axis_operator(height, size[1], zoom[1] / down, -window.top * down),
         cols=axis_operator(width, size[0], zoom[0] / across, -window.left * across),

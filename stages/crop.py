@@ -2,6 +2,9 @@
 
 The whole frame when it fits a pixel budget at that scale, else a window that follows the face. The encoder needs no
 alignment here (StyleGANEX §3.1: a first-layer feature for the unaligned frame); only the scale matters.
+
+`frame: published` is what the published scripts do, for parity and for comparisons (configs/published.yaml): a window
+settled by the clip's first face and never moved, not even at a cut, cut without anti-aliasing.
 """
 
 from __future__ import annotations
@@ -11,18 +14,28 @@ import math
 from collections.abc import Generator
 from typing import Literal
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
+from models.config import ALIGNED_SIZE
 from stages.base import Section
 from stages.content import Content, Rgb
+from stages.errors import UserError
+from stages.geometry import PublishedWindow, published_window
+from stages.pixels import to_network
 from stages.types import CroppedFace, CroppedFrame, CropWindow, Face, StyledFrame
 
 
 class CropConfig(Section):
     """What the network sees."""
 
-    frame: Literal["auto", "full", "window"] = "auto"
-    """full: the whole frame at face scale; window: a square around the face; auto: full when it fits `max_pixels`."""
+    frame: Literal["auto", "full", "window", "aligned", "published"] = "auto"
+    """full: the whole frame at face scale; window: a square around the face; auto: full when it fits `max_pixels`.
+    aligned: the FFHQ-aligned square of the largest face, which is then all that the output shows, at the model's own
+    size; auto means this for plain pSp models. A square of 256, 512 or 1024 pixels without a face is taken as aligned.
+    published: ±256 px about the eyes of the clip's first face, fixed for the clip, plain bilinear; it flickers more."""
     max_pixels: int = Field(default=400_000, ge=4096)
     """Budget of the network's input, in pixels at face scale, for `frame: auto`."""
     window_px: int = Field(default=512, ge=128, le=4096, multiple_of=8)
@@ -44,13 +57,27 @@ class Crop:
     def __init__(self, config: CropConfig, content: Content | None = None) -> None:
         self._config = config
         self._content = content or Rgb()
+        if config.frame == "published" and type(self._content) is not Rgb:
+            raise UserError(
+                "crop.frame: published: the published window is cut from photographs as they are, this task changes them",
+                "use auto, full or window",
+            )
 
     def stream(self, items: Generator[StyledFrame, None, None]) -> Generator[CroppedFrame, None, None]:
-        """Cut one window per face. A whole frame keeps the scale of its shot's first face, so that nothing breathes."""
+        """Cut one window per face. A whole frame keeps the scale of its shot's first face, so that nothing breathes.
+
+        Raises:
+            UserError: `frame: published`, and the clip's first face has no published window.
+        """
         with contextlib.closing(items):
             for item in items:
+                if self._config.frame == "published":
+                    yield _published(item)
+                    continue
                 scale, full = 1.0, False
-                if (opening := item.face_frame.opening) is not None:
+                if self._config.frame == "aligned":
+                    scale, full = aligned_scale(item.face_frame.frame.clip.upright_size), True
+                elif (opening := item.face_frame.opening) is not None:
                     size = item.face_frame.frame.clip.upright_size
                     scale = self._face_scale(opening.eye_distance, self._config.snap)
                     full = self._is_full(size, scale, opening.num_faces)
@@ -70,9 +97,10 @@ class Crop:
             return CroppedFrame(item.face_frame, ())
         rgb = item.face_frame.frame.rgb()
         height, width = rgb.shape[:2]
+        margin = 0 if self._config.frame == "aligned" else self._config.margin_px
         crops: list[CroppedFace] = []
         for face, style in zip(item.face_frame.faces, item.styles, strict=True):
-            window = full_window(width, height, scale, self._config.margin_px) if full else self._following_window(face)
+            window = full_window(width, height, scale, margin) if full else self._following_window(face)
             crops.append(CroppedFace(face, style, window, self._content.from_source(rgb, window)))
         return CroppedFrame(item.face_frame, tuple(crops))
 
@@ -89,3 +117,62 @@ def full_window(width: int, height: int, scale: float, margin: int = 0) -> CropW
     """
     columns, rows = (8 * math.ceil(max(round(n * scale), 1) / 8) + 2 * margin for n in (width, height))
     return CropWindow(scale, -margin / scale, -margin / scale, columns, rows, full=True)
+
+
+def _published(item: StyledFrame) -> CroppedFrame:
+    """The published window with the frame's largest face; the scripts know of one face alone."""
+    faces, opening = item.face_frame.faces, item.face_frame.opening
+    if not faces or opening is None:
+        return CroppedFrame(item.face_frame, ())
+    clip = item.face_frame.frame.clip
+    width, height = clip.upright_size
+    try:
+        bounds = published_window(opening.clip_landmarks, height, width)
+    except ValueError:
+        bounds = None
+    if bounds is None or bounds.bottom <= bounds.top or bounds.right <= bounds.left:
+        raise UserError(
+            f"{clip.path.name}: the published rule finds no window: the clip's first face is turned too far, or tiny",
+            "use crop.frame: auto, or --start at a frame where the face looks at the camera",
+        )
+    across, down = bounds.width / width, bounds.height / height
+    window = CropWindow(
+        scale=across,
+        left=bounds.left / across,
+        top=bounds.top / down,
+        width=bounds.right - bounds.left,
+        height=bounds.bottom - bounds.top,
+        full=False,
+        stretch=down / across,
+    )
+    image = published_image(item.face_frame.frame.rgb8(), bounds)
+    return CroppedFrame(item.face_frame, (CroppedFace(faces[0], item.styles[0], window, image),))
+
+
+def published_image(rgb: NDArray[np.uint8], bounds: PublishedWindow) -> NDArray[np.float32]:
+    """x1 as the published scripts make it: 8 bits, resized by plain bilinear, then cut.
+
+    Args:
+        rgb: uint8 [H, W, 3].
+
+    Returns:
+        float32 [3, h, w] in [−1, 1].
+    """
+    resized = cv2.resize(rgb, (bounds.width, bounds.height), interpolation=cv2.INTER_LINEAR)
+    part = resized[bounds.top : bounds.bottom, bounds.left : bounds.right]
+    return to_network(part.astype(np.float32) / np.float32(255))
+
+
+def aligned_scale(size: tuple[int, int]) -> float:
+    """Window pixels per pixel of an aligned square of (width, height) pixels.
+
+    Raises:
+        UserError: it is no square.
+    """
+    width, height = size
+    if width != height:
+        raise UserError(
+            f"a picture of {width}x{height} pixels: aligned faces, and drawings of them, are squares",
+            "crop it to a square, or use a StyleGANEX model, which takes any size",
+        )
+    return ALIGNED_SIZE / width

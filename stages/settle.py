@@ -19,12 +19,14 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stages.errors import NoFaceError
 from stages.geometry import Similarity, face_center, outside_share, robust_eye_distance
 from stages.track import MAX_REACH, TrackConfig
 from stages.types import Face, FaceFrame, FaceSource, Opening, TrackedFace, TrackedFrame
 
+Points = NDArray[np.float32]
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
@@ -53,7 +55,7 @@ class Settle:
                 if shot is None or item.shot != shot.number:
                     if shot is not None:
                         yield from shot.finish()
-                    shot = _Shot(self._config, item)
+                    shot = _Shot(self._config, item, shot.clip_landmarks if shot is not None else None)
                 yield from shot.push(item)
             if shot is not None:
                 yield from shot.finish()
@@ -73,8 +75,9 @@ class _Place:
 class _Shot:
     """The faces of one shot. Frames are counted from its start: seen → emitted, `radius` behind."""
 
-    def __init__(self, config: TrackConfig, first: TrackedFrame) -> None:
+    def __init__(self, config: TrackConfig, first: TrackedFrame, clip_landmarks: Points | None) -> None:
         self.number = first.shot
+        self.clip_landmarks = clip_landmarks
         self._config = config
         self._start = first.frame.pts
         self._radius = config.smooth_frames(first.frame.clip.smooth_rate)
@@ -113,7 +116,8 @@ class _Shot:
         if not faces and self._config.no_face == "fail":
             raise self._no_face_error()
         if faces and self._opening is None:
-            self._opening = Opening(faces[0].eye_distance, len(faces))
+            self.clip_landmarks = faces[0].landmarks if self.clip_landmarks is None else self.clip_landmarks
+            self._opening = Opening(faces[0].eye_distance, len(faces), self.clip_landmarks)
         self._last_faces = tuple(faces)
         self._waiting.popleft()
         self._emitted += 1

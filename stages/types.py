@@ -168,14 +168,16 @@ class Face:
     """The FFHQ-aligned square, smoothed over time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Opening:
-    """What the first frame with faces settles for the rest of its shot."""
+    """What the first frame with faces settles for the rest of its shot, and of the clip."""
 
     eye_distance: float
     """Of its largest rendered face, in pixels."""
     num_faces: int
     """Faces rendered there."""
+    clip_landmarks: NDArray[np.float32]
+    """[68, 2]: of the largest rendered face in the clip's first frame with faces; the same for every shot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -229,6 +231,9 @@ class CropWindow:
     """In window pixels, a multiple of 8."""
     full: bool
     """True when the window covers the whole frame, so that no matte is needed."""
+    stretch: float = 1.0
+    """Scale down the frame over `scale`, which is across it; 1 but for the published window, whose sizes are rounded.
+    Where it is not 1, `scale` above reads `scale · stretch` for v."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -42,7 +42,7 @@ def frame(index=0, rgb=None, info=None):
 
 def opening(faces):
     """What a shot that begins with these faces settles."""
-    return Opening(faces[0].eye_distance, len(faces)) if faces else None
+    return Opening(faces[0].eye_distance, len(faces), faces[0].landmarks) if faces else None
 
 
 def face(track_id=0, center=(32.0, 24.0), eye_distance=16.0, source=FaceSource.DETECTED, outside=0.0):
