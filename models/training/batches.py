@@ -30,7 +30,8 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """Every tensor on `device`."""
-        return Batch(*(None if part is None else part.to(device, non_blocking=True) for part in self))
+        moved = {name: part.to(device, non_blocking=True) for name, part in self._asdict().items() if part is not None}
+        return Batch(**moved)
 
 
 class Source(Protocol):

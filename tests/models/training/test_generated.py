@@ -25,7 +25,7 @@ def generators() -> tuple[StyleGANEX, StyleGANEX]:
 
 
 def pairs(generators, directions=None, rank=0, world=1, toon=False, **view) -> GeneratedPairs:
-    settings = GeneratedSettings(batch=2 // world, view=ViewSettings(**({"crop_px": (64, 96)} | view)))
+    settings = GeneratedSettings(batch=2 // world, view=ViewSettings.model_validate({"crop_px": (64, 96)} | view))
     other = generators[1] if toon else None
     return GeneratedPairs(generators[0], other, directions, settings, TINY, 0, CPU, rank, world)
 
