@@ -140,9 +140,17 @@ class Analysis:
         """Number of the shot that holds frame `index`, by the cuts as they stand."""
         return bisect_right(self._cuts, index)
 
+    def __len__(self) -> int:
+        """Frames of the clip."""
+        return len(self.table.seen)
+
+    def pts(self, index: int) -> int | None:
+        """Time of frame `index`; None behind the last."""
+        return self._frame(index).pts if index < len(self) else None
+
     def tracked(self, clip: ClipInfo) -> Generator[TrackedFrame, None, None]:
         """Every frame from the first, without its picture: what `track` gave, as edited."""
-        for index in range(len(self.table.seen)):
+        for index in range(len(self)):
             frame = self._frame(index)
             faces = tuple(self._face(face) for face in frame.faces if not self._dropped(face.track_id, index))
             bare = Frame((), clip.layout, clip.color, clip.rotation, frame.pts or 0, 0, index, clip)

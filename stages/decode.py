@@ -14,6 +14,7 @@ from av.video.stream import VideoStream
 
 from stages.errors import MediaError
 from stages.media_probe import reason
+from stages.seek import Entry, packets_from
 from stages.types import ClipInfo
 
 log = logging.getLogger(__name__)
@@ -36,18 +37,21 @@ class Picture:
     """File name of an image."""
 
 
-def pictures(container: InputContainer, stream: VideoStream, clip: ClipInfo, strict: bool) -> Iterator[Picture]:
-    """Decode the whole stream, in display order, one pass, without seeking.
+def pictures(
+    container: InputContainer, stream: VideoStream, clip: ClipInfo, strict: bool, entry: Entry | None = None
+) -> Iterator[Picture]:
+    """Decode the stream to its end, in display order.
 
     Lost pictures are found by their packets' times: once the decoder has complained, a time that a packet announced and
     no picture came for is a lost one. (Without a complaint it is a picture that is not meant to be shown.)
 
     Args:
         strict: damage is a MediaError; else lost pictures come as `frame=None` and a cut file ends where it is cut.
+        entry: key frame to begin with; None: the start, without seeking.
     """
     announced: list[int] = []
     complaints: list[str] = []
-    shown = 0
+    shown = entry.frames if entry else 0
 
     def complain(text: str) -> None:
         if strict:
@@ -62,9 +66,8 @@ def pictures(container: InputContainer, stream: VideoStream, clip: ClipInfo, str
         if announced and announced[0] == until:
             heapq.heappop(announced)
 
-    packets, ended_early = 0, False
-    demuxer = _demux(container, stream)
-    for packet, error in demuxer:
+    packets, ended_early = entry.packets if entry else 0, False
+    for packet, error in _demux(packets_from(container, stream, entry) if entry else container.demux(stream)):
         if error is not None:
             complain(reason(error))
             ended_early = True
@@ -78,6 +81,8 @@ def pictures(container: InputContainer, stream: VideoStream, clip: ClipInfo, str
             complain(reason(problem))
             continue
         for frame in frames:
+            if entry and (frame.pts is None or frame.pts < entry.pts):
+                continue
             if frame.is_corrupt and shown:  # the first ones may lean on pictures before the file's start
                 complain("a picture is damaged")
             if frame.pts is not None:
@@ -96,10 +101,10 @@ def pictures(container: InputContainer, stream: VideoStream, clip: ClipInfo, str
         log.warning("%s: damaged: the decoder complained %d times (%s)", clip.path, len(complaints), complaints[0])
 
 
-def _demux(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Any, FFmpegError | None]]:
+def _demux(source: Iterator[Any]) -> Iterator[tuple[Any, FFmpegError | None]]:
     """Packets, ending with one that flushes the decoder, whether the file ends well or in an error."""
     try:
-        for packet in container.demux(stream):
+        for packet in source:
             if packet.size:
                 yield packet, None
     except FFmpegError as error:

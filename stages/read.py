@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import Literal
 
 import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 from pydantic import Field, model_validator
 
 from stages.avframe import planes_of_frame
@@ -17,6 +20,7 @@ from stages.decode import DAMAGED, Picture, pictures
 from stages.errors import MediaError
 from stages.layout import PlaneLayout
 from stages.media_probe import first_frame, layout_of_frame, open_media, rotation_of_frame, video_stream
+from stages.seek import find_entry
 from stages.sequence import list_images
 from stages.types import ClipInfo, Frame
 
@@ -47,17 +51,22 @@ class ReadConfig(Section):
 class Read:
     """The source of the pipeline: frames `start` to `end` of a clip.
 
-    Frames before `start` are decoded and dropped, so that frame numbers are exact for every codec. A frame's duration
-    is the distance to the next one; only the last frame's is taken from the file. Missing times are made from the rate,
-    and times that do not grow are moved behind the frame before; both are logged.
+    Frames before `start` are decoded and dropped, so that frame numbers are exact for every codec; or, when the time of
+    frame `start` is known, decoding begins at the key frame before it, wherever that gives the same frames. A frame's
+    duration is the distance to the next one; only the last frame's is taken from the file. Missing times are made from
+    the rate, and times that do not grow are moved behind the frame before; both are logged.
+
+    Args:
+        start_pts: of frame `start`, from an analysis; None: not known.
     """
 
     name = "read"
     lookahead = 0
 
-    def __init__(self, config: ReadConfig, clip: ClipInfo) -> None:
+    def __init__(self, config: ReadConfig, clip: ClipInfo, start_pts: int | None = None) -> None:
         self._config = config
         self._clip = clip
+        self._start_pts = start_pts
 
     def stream(self) -> Generator[Frame, None, None]:
         """Yield frames lazily, in display order.
@@ -66,11 +75,11 @@ class Read:
             MediaError: the clip is damaged (`on_corrupt: fail`), changes its size, or ends before `start`.
         """
         config, clip = self._config, self._clip
-        source = _decoded(config, clip)
+        first, source = self._source()
         moments = _timed(source if config.on_corrupt == "skip" else _filled(source, clip), clip)
         count = last = 0
         with contextlib.closing(source), contextlib.closing(moments):
-            for index, moment in enumerate(moments):
+            for index, moment in enumerate(moments, first):
                 last = index
                 if index < config.start or moment.frame is None:
                     continue
@@ -82,17 +91,60 @@ class Read:
             what = f"{clip.path}: no frame {config.start}: the clip has {last + 1} frames"
             raise MediaError(what, f"set read.start below {last + 1}" if config.start else DAMAGED)
 
+    def _source(self) -> tuple[int, Generator[Picture, None, None]]:
+        """The number of the first picture, and the pictures."""
+        config, clip, pts = self._config, self._clip, self._start_pts
+        if config.start and pts is not None and clip.kind == "video" and config.on_corrupt == "fail":
+            sought = _sought(config, clip, pts)
+            head = next(sought, None)
+            if head is not None:
+                return config.start, _preceded(head, sought)
+            log.info("%s: frame %d is reached by decoding from the start", clip.path, config.start)
+        return 0, _decoded(config, clip)
+
+
+def _preceded(head: Picture, rest: Generator[Picture, None, None]) -> Generator[Picture, None, None]:
+    with contextlib.closing(rest):
+        yield head
+        yield from rest
+
 
 def _decoded(config: ReadConfig, clip: ClipInfo) -> Generator[Picture, None, None]:
     strict = config.on_corrupt == "fail"
     if clip.kind != "video":
         yield from _images(clip, strict)
         return
+    with _opened(config, clip) as (container, stream):
+        yield from pictures(container, stream, clip, strict)
+
+
+def _sought(config: ReadConfig, clip: ClipInfo, start_pts: int) -> Generator[Picture, None, None]:
+    """Frame `start` and what follows; nothing at all where seeking does not lead there."""
+    with _opened(config, clip) as (container, stream):
+        entry = find_entry(container, stream, config.start, start_pts)
+        if entry is None:
+            return
+        arrived = False
+        try:
+            for picture in pictures(container, stream, clip, True, entry):
+                if not arrived and picture.pts is not None and picture.pts < start_pts:
+                    continue
+                if not arrived and picture.pts != start_pts:
+                    return
+                arrived = True
+                yield picture
+        except (FFmpegError, MediaError):
+            if arrived:
+                raise
+
+
+@contextlib.contextmanager
+def _opened(config: ReadConfig, clip: ClipInfo) -> Iterator[tuple[InputContainer, VideoStream]]:
     with open_media(clip.path) as container:
         stream = video_stream(container, clip.path)
         stream.thread_type = "AUTO"
         stream.thread_count = config.threads
-        yield from pictures(container, stream, clip, strict)
+        yield container, stream
 
 
 def _images(clip: ClipInfo, strict: bool) -> Iterator[Picture]:
