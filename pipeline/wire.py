@@ -66,7 +66,8 @@ def wire_faces(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Fl
 
 def _styled(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow) -> Generator[StyledFrame, None, None]:
     if rendering.analysis is not None:
-        frames = flow.link("read", Read(config.read, clip).stream())
+        start_pts = rendering.analysis.pts(config.read.start)
+        frames = flow.link("read", Read(config.read, clip, start_pts).stream())
         return flow.link("replay", Replay(rendering.analysis, config.track, config.style, clip).stream(frames))
     codes = None
     if rendering.recipe.style == "aligned":
