@@ -1,6 +1,6 @@
 """From the averaged weights of a run to the file that ships: half precision, and an average latent that is one.
 
-`python -m models.training.export output/train_lite/weights.safetensors models/weights/lite_toon.safetensors`
+`python -m models.training.export output/train_lite_ink/weights.safetensors models/weights/lite_ink.safetensors`
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from models.checkpoint import load_checkpoint, save_checkpoint
+from models.config import ALIGNED_SIZE
 from models.styleganex import StyleGANEX
 from models.training.batches import as_tensor
 from models.training.data import load_portraits, make_example
+from models.training.pictures import PictureSettings, PictureSource
+from models.training.samples import open_samples
 
 
 def portrait_crops(count: int, seed: int = 2) -> Tensor:
@@ -46,10 +49,23 @@ def halve(net: StyleGANEX) -> None:
         noise.data = noise.data.half()
 
 
-def export(source: Path, target: Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write `target` from the weights.safetensors of a finished run."""
+def sample_crops(folder: Path, count: int) -> Tensor:
+    """[≤ count, 3, 256, 256]: aligned faces of a folder of samples."""
+    samples = open_samples(folder, count)
+    source = PictureSource(samples, PictureSettings(folder=folder), ALIGNED_SIZE, seed=0)
+    return as_tensor([source.picture(index) for index in range(len(samples))])
+
+
+def export(source: Path, target: Path, heads: Path | None = None, metadata: Mapping[str, str] | None = None) -> None:
+    """Write `target` from the weights.safetensors of a finished run.
+
+    Args:
+        heads: samples whose mean w+ becomes `latent_avg`; None: the training portraits.
+        metadata: beside what the file has.
+    """
     net = load_checkpoint(source)
-    centre_latents(net, portrait_crops(32))
+    if net.encoder is not None and net.config.input_channels == 3:
+        centre_latents(net, portrait_crops(32) if heads is None else sample_crops(heads, 32))
     halve(net)
     save_checkpoint(net, target, {**net.metadata, "licence": "Apache-2.0", **(metadata or {})})
 
@@ -58,8 +74,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Pack trained weights for shipping.")
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
+    parser.add_argument("--heads", type=Path, help="samples for the mean w+; default: the training portraits")
     arguments = parser.parse_args()
-    export(arguments.source, arguments.target, {"model": "lite_toon", "card": "docs/model_card.md"})
+    export(arguments.source, arguments.target, arguments.heads, {"model": arguments.target.stem})
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -6,7 +8,8 @@ pytest.importorskip("skimage", reason="scikit-image (training extra) is not inst
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import SIZES
 from models.styleganex import StyleGANEX
-from models.training.export import centre_latents, export, portrait_crops
+from models.training.export import centre_latents, export, portrait_crops, sample_crops
+from tests.models.training.drawn_heads import make_samples
 
 
 @pytest.fixture
@@ -38,3 +41,18 @@ def test_export_halves_the_file_and_keeps_the_picture(net, tmp_path):
     assert (before - after).abs().max() < 0.01 * before.abs().max()
     sizes = [(tmp_path / name).stat().st_size for name in ("shipped.safetensors", "trained.safetensors")]
     assert sizes[0] < 0.8 * sizes[1]
+
+
+def test_models_of_the_heads_are_centred_on_heads_and_others_left_alone(net, tmp_path):
+    heads = make_samples(tmp_path / "heads", 2, 64)
+    save_checkpoint(net, tmp_path / "trained.safetensors")
+    export(tmp_path / "trained.safetensors", tmp_path / "toon.safetensors", heads, {"model": "toon"})
+    shipped = load_checkpoint(tmp_path / "toon.safetensors")
+    with torch.no_grad():
+        mean = shipped.encode_style(sample_crops(heads, 2)).mean(dim=0)
+    assert shipped.latent_avg is not None
+    assert torch.allclose(mean, shipped.latent_avg, atol=0.02)
+    sketch = StyleGANEX(replace(SIZES["tiny"], input_channels=1))
+    save_checkpoint(sketch, tmp_path / "trained.safetensors")
+    export(tmp_path / "trained.safetensors", tmp_path / "sketch.safetensors", heads)
+    assert load_checkpoint(tmp_path / "sketch.safetensors").config.input_channels == 1
