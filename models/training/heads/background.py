@@ -93,9 +93,8 @@ def _room(rng: np.random.Generator, size: int) -> Floats:
     floor = int(size * rng.uniform(0.6, 0.95))
     canvas[floor:] = canvas[floor:] * 0.4 + _color(rng, 0.1, 0.6) * 0.6
     shade = cv2.resize(rng.uniform(0.7, 1.1, (3, 3, 1)).astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
-    return cv2.GaussianBlur(
-        canvas * shade[..., None], (0, 0), size * float(np.exp(rng.uniform(np.log(0.003), np.log(0.05))))
-    )
+    blur = size * float(np.exp(rng.uniform(np.log(0.003), np.log(0.05))))
+    return np.asarray(cv2.GaussianBlur(canvas * shade[..., None], (0, 0), blur), np.float32)
 
 
 def _photograph(rng: np.random.Generator, size: int) -> Floats:
@@ -107,7 +106,8 @@ def _photograph(rng: np.random.Generator, size: int) -> Floats:
         crop = crop[:, ::-1]
     crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
     tint = _color(rng, 0.8, 1.2)
-    return cv2.GaussianBlur(crop, (0, 0), size * float(rng.uniform(0.003, 0.03))) * (0.5 + 0.6 * tint)
+    blurred = np.asarray(cv2.GaussianBlur(crop, (0, 0), size * float(rng.uniform(0.003, 0.03))), np.float32)
+    return blurred * (0.5 + 0.6 * tint)
 
 
 @functools.cache

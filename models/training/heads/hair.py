@@ -1,6 +1,6 @@
 """Hair: strands grown from the scalp as they are combed, under gravity, kept outside the head, drawn as ribbons.
 
-Everything is in the space of the head at rest (`human.py`): hair turns with the head as one piece, so its flow is exact.
+Everything is in the space of the head at rest (`human.py`): hair turns with the head in one piece, so flow is exact.
 """
 
 from __future__ import annotations

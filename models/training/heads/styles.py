@@ -98,7 +98,9 @@ def lines(seen: Seen, coverage: Coverage, width: float) -> tuple[Floats, Floats]
     outline = np.maximum(outline, edge)
     lash = np.zeros(mask.shape, np.float32)
     lash[mask] = seen.material == LASHES
-    bend = np.maximum(*(np.abs(d).sum(axis=2) for d in _differences(np.asarray(cv2.GaussianBlur(normal, (0, 0), 1.0)))))
+    bend = np.maximum(
+        *(np.abs(d).sum(axis=2) for d in _differences(np.asarray(cv2.GaussianBlur(normal, (0, 0), 1.0), np.float32)))
+    )
     skin = np.zeros(mask.shape, bool)
     skin[mask] = seen.material == SKIN
     inner = np.clip((bend - 0.16) / 0.14, 0, 1) * skin * (kind != CLOTH)

@@ -1,13 +1,12 @@
 """The human model itself; release tests, because loading it takes up to a minute, and two the first time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 pytest.importorskip("numba", reason="the rasteriser is compiled by numba (requirements-train.txt)")
 pytest.importorskip("anny", reason="the parametric human is not installed (requirements-train.txt)")
-pytestmark = pytest.mark.release
-
-from dataclasses import replace
 
 from models.training.heads.clips import make_clip
 from models.training.heads.geometry import Stage
@@ -15,6 +14,8 @@ from models.training.heads.human import load_human
 from models.training.heads.sample import Renderer
 from models.training.heads.sampling import sample_scene
 from stages.geometry import inter_ocular_distance
+
+pytestmark = pytest.mark.release
 
 
 @pytest.fixture(scope="module")
