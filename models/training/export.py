@@ -60,11 +60,12 @@ def export(source: Path, target: Path, heads: Path | None = None, metadata: Mapp
     """Write `target` from the weights.safetensors of a finished run.
 
     Args:
-        heads: samples whose mean w+ becomes `latent_avg`; None: the training portraits.
+        heads: samples whose mean w+ becomes `latent_avg`, where it is zero still; None: the training portraits.
         metadata: beside what the file has.
     """
     net = load_checkpoint(source)
-    if net.encoder is not None and net.config.input_channels == 3:
+    begun = net.latent_avg is not None and bool(net.latent_avg.any())  # from a shipped model, whose centre it shares
+    if net.encoder is not None and net.config.input_channels == 3 and not begun:
         centre_latents(net, portrait_crops(32) if heads is None else sample_crops(heads, 32))
     halve(net)
     save_checkpoint(net, target, {**net.metadata, "licence": "Apache-2.0", **(metadata or {})})
