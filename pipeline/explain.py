@@ -12,6 +12,7 @@ FINDING = (("track", "detect faces, follow them, fill gaps"), ("settle", "choose
 ASSUMING = (("assume", "every picture is a face at face scale; nothing is detected"),)
 RENDERING = (
     ("style", "w+ of every face, by style.latents"),
+    ("align", "the aligned square of the face takes the frame's place"),
     ("crop", "cut the window at face scale; make the encoder's input of it"),
     ("invert", "encoder: w+, first-layer feature, skip features"),
     ("from_latents", "latents from a file take the place of the encoder's"),
@@ -31,6 +32,7 @@ def explain(config: RunConfig) -> str:
     finding = FINDING if config.task.finds_faces else ASSUMING
     middle = (*finding, *RENDERING) if config.task.renders else (("untouched", "the task renders nothing"),)
     optional = {
+        "align": True if config.crop.frame == "aligned" and config.task.finds_faces else None,
         "from_latents": config.latents.source,
         "optimize": config.task.optimization,
         "save_latents": config.latents.save,

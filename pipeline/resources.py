@@ -98,6 +98,28 @@ def check_fits(task: Task, recipe: Recipe, model: LoadedModel) -> None:
         )
 
 
+def fit_config(config: RunConfig, rendering: Rendering | None) -> RunConfig:
+    """The configuration as this model can follow it.
+
+    A plain pSp model draws from w+ alone: it sees aligned faces, and every frame has its own w+, or nothing would move.
+
+    Raises:
+        ModelError: the configuration asks for what the model cannot do.
+    """
+    if rendering is None or rendering.model.net.config.has_feature or rendering.model.net.config.num_skips:
+        return config
+    if config.crop.frame in ("full", "window"):
+        raise ModelError(
+            f"crop.frame: {config.crop.frame}: model {rendering.model.name} draws aligned faces only",
+            "leave --frame out, or use a StyleGANEX model",
+        )
+    crop = config.crop.model_copy(update={"frame": "aligned"})
+    style = config.style
+    if style.latents in ("clip", "shot"):
+        style = style.model_copy(update={"latents": "frame"})
+    return config.model_copy(update={"crop": crop, "style": style})
+
+
 def choose_device(wanted: str) -> str:
     """`auto` becomes cuda where there is one, else cpu; a device that is not there is an error."""
     if wanted == "auto":

@@ -21,9 +21,8 @@ from pipeline.fingerprint import fingerprint, report_path
 from pipeline.flow import Flow
 from pipeline.progress import with_progress
 from pipeline.report import Recorder, RunReport, clip_facts, versions
-from pipeline.resources import Loader, Rendering
-from pipeline.wire import wire, wire_to_file
-from stages.composite import output_size
+from pipeline.resources import Loader, Rendering, fit_config
+from pipeline.wire import finished_size, wire, wire_to_file
 from stages.layout import MATRIX_RGB, RANGE_FULL
 from stages.media_probe import probe
 from stages.output import check_output, default_suffix
@@ -81,9 +80,10 @@ def render(
     settings.latents.check_save(overwrite=settings.write.overwrite)
     clip = probe(source, Fraction(settings.read.sequence_rate))
     rendering = _load(loader, settings, source)
+    made_from = fingerprint(source, settings, rendering.model.sha256 if rendering else "")
+    settings = fit_config(settings, rendering)
     report = RunReport(str(source), str(target), versions=versions(), config=settings.model_dump(mode="json"))
-    report.clip = clip_facts(clip)
-    report.fingerprint = fingerprint(source, settings, rendering.model.sha256 if rendering else "")
+    report.clip, report.fingerprint = clip_facts(clip), made_from
     if rendering is not None:
         model = rendering.model
         report.model = {"name": model.name, "path": str(model.path), "sha256": model.sha256, "note": model.note}
@@ -113,6 +113,7 @@ def stream(
     source = Path(source)
     clip = probe(source, Fraction(settings.read.sequence_rate))
     rendering = _load(loader, settings, source)
+    settings = fit_config(settings, rendering)
     layout = PlaneLayout.named("gbrp" if clip.layout.bits == 8 else "gbrp16le")
     color = ColorTags(MATRIX_RGB, RANGE_FULL, clip.color.primaries, clip.color.transfer)
     flow = _flow(settings)
@@ -143,8 +144,7 @@ def _flow(config: RunConfig) -> Flow:
 def _drive(
     config: RunConfig, clip: ClipInfo, rendering: Rendering | None, target: Path, report: RunReport, progress: bool
 ) -> None:
-    scale = rendering.model.net.config.output_scale if rendering else 1
-    width, height = output_size(config.composite, clip.upright_size, scale)
+    width, height = finished_size(config, clip, rendering)
     planes = choose_encoding(clip, config.write, target.suffix, width, height)
     flow = _flow(config)
     recorder = Recorder(report)

@@ -66,7 +66,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--end", type=int, help="frame number after the last")
     parser.add_argument("--face", help="largest, all, or an index (0 = largest)")
     parser.add_argument("--no-face", help="pass, hold or fail: what becomes of frames without a face")
-    parser.add_argument("--frame", help="auto, full or window: what the network sees")
+    parser.add_argument("--frame", help="auto, full, window or aligned: what the network sees")
     parser.add_argument("--size", help="source, native or WxH: size of the output")
     parser.add_argument("--latents", help="clip, shot, smooth or frame: where w+ comes from")
     parser.add_argument("--analysis", help="folder from `analyze`: nothing is detected or encoded for style again")
