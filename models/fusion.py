@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.config import ModelConfig
+from models.layers import full_precision
 
 
 class AdaIN(nn.Module):
@@ -62,7 +63,8 @@ class SkipFusion(nn.Module):
             y = self.attend(x, y, direction)
         y = y.expand(x.shape[0], -1, -1, -1)
         if self.skip_to_rgb:
-            rgb = self.fusion_skip(torch.cat([rgb, y], dim=1))
+            with full_precision(x):
+                rgb = self.fusion_skip(torch.cat([rgb, y.to(rgb.dtype)], dim=1))
         return self.fusion_out(torch.cat([x, y], dim=1)), rgb
 
     def attend(self, x: Tensor, y: Tensor, direction: Tensor) -> Tensor:

@@ -14,6 +14,11 @@ from torch import Tensor, nn
 from models.ops import BINOMIAL, FIR, SQRT2, Blur, Upsample
 
 
+def full_precision(x: Tensor) -> torch.autocast:
+    """Within: the arithmetic is the tensors' own, also where the network runs in reduced precision."""
+    return torch.autocast(x.device.type, enabled=False)
+
+
 class EqualLinear(nn.Module):
     """Equalised linear layer [B, in] → [B, out]; optionally followed by leaky ReLU (0.2) · √2.
 
@@ -75,14 +80,15 @@ class ModulatedConv(nn.Module):
             w: [1 or B, style_dim].
             bias: [1, out, 1, 1].
         """
-        style = self.modulation(w)  # [B, in]
-        weight = self.weight * self.scale
-        y = self._convolve(x * style[:, :, None, None], weight)
+        with full_precision(x):
+            style = self.modulation(w)  # [B, in]
+            weight = self.weight * self.scale
+            energy = weight.square().sum(dim=(2, 3))  # [out, in]
+            factor = gain * torch.rsqrt(style.square() @ energy.T + 1e-8)  # [B, out]
+        y = self._convolve(x * style[:, :, None, None].to(x.dtype), weight)
         if not self.demodulate:
             return y * gain + bias
-        energy = weight.square().sum(dim=(2, 3))  # [out, in]
-        factor = gain * torch.rsqrt(style.square() @ energy.T + 1e-8)  # [B, out]
-        return torch.addcmul(bias, y, factor[:, :, None, None])
+        return torch.addcmul(bias.to(y.dtype), y, factor[:, :, None, None].to(y.dtype))
 
     def _convolve(self, x: Tensor, weight: Tensor) -> Tensor:
         padding = self.dilation * (weight.shape[-1] // 2)
@@ -136,7 +142,7 @@ class StyledConv(nn.Module):
         y = self.conv(x, w, self.activation_bias[:, None, None] * SQRT2, gain=SQRT2)
         if noise is not None:
             noise = F.adaptive_avg_pool2d(noise, (y.shape[2], y.shape[3]))
-            y = y + (self.noise_weight * SQRT2) * noise
+            y = y + ((self.noise_weight * SQRT2) * noise).to(y.dtype)
         return F.leaky_relu(y, 0.2, inplace=True)
 
 
@@ -156,5 +162,7 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, rgb: Tensor | None) -> Tensor:
         """x [B, in, H, W], w [1 or B, style_dim], rgb: the running image of the layer before, None for the first."""
-        y = self.conv(x, w, self.bias)
-        return y if rgb is None else y + self.resample(rgb)
+        # The running image is a sum over all layers: it stays float32 in every precision.
+        with full_precision(x):
+            y = self.conv(x.to(self.bias.dtype), w, self.bias)
+            return y if rgb is None else y + self.resample(rgb)

@@ -18,6 +18,7 @@ from models.fast import FastPath
 from models.fusion import SkipFusion
 from models.generator import Fuse, Generator
 from models.latent import Latent
+from models.precision import Precision, arithmetic, check_precision
 
 Noise = Literal["stored"] | Sequence[Tensor | None] | None
 
@@ -48,6 +49,7 @@ class StyleGANEX(nn.Module):
         self.register_buffer("latent_avg", torch.zeros(config.num_styles, config.style_dim))
         self.register_buffer("editing_w", None)
         self._fast: FastPath | None = None
+        self._precision: Precision = "fp32"
 
     def invert(self, x1: Tensor, aligned: Tensor | None = None, *, batch_stats: bool = False) -> Latent:
         """Encode x1, and w+ from the aligned crop x2 where one is given, else from x1 (StyleGANEX §3.2).
@@ -66,8 +68,12 @@ class StyleGANEX(nn.Module):
         with batch_statistics(encoder) if batch_stats else nullcontext():
             if aligned is None:
                 self._check_input(x1)
-                fast = self._fast_path(x1)
-                content, offsets = encoder(x1) if fast is None else fast.encoder.content_and_style(x1)
+                if self._precision != "fp32":
+                    content, offsets = self.encode_content(x1), self._style_offsets(x1)
+                elif (fast := self._fast_path(x1)) is not None:
+                    content, offsets = fast.encoder.content_and_style(x1)
+                else:
+                    content, offsets = encoder(x1)
                 wplus = self._from_offsets(offsets)
             else:
                 content = self.encode_content(x1)
@@ -83,12 +89,13 @@ class StyleGANEX(nn.Module):
         """f, the skip features and f1 of x1, without w+. See `invert`."""
         encoder = self._encoder()
         self._check_input(x1)
-        fast = self._fast_path(x1)
-        return encoder.content(x1) if fast is None else fast.encoder.content(x1)
+        if self._precision == "fp32" and (fast := self._fast_path(x1)) is not None:
+            return fast.encoder.content(x1)
+        with arithmetic(self._precision, x1.device):
+            return encoder.content(x1)
 
     def encode_style(self, aligned: Tensor) -> Tensor:
         """w+ [B, L, style_dim] of aligned crops [B, 3, 256, 256], latent_avg included. See `invert`."""
-        encoder = self._encoder()
         if self.config.input_channels != 3:
             raise ModelError(
                 f"invert: an aligned crop was given to a model of {self.config.input_channels}-channel inputs",
@@ -98,8 +105,7 @@ class StyleGANEX(nn.Module):
             raise ModelError(
                 f"invert: aligned crop of shape {list(aligned.shape)}", "give [B, 3, 256, 256], FFHQ-aligned"
             )
-        fast = self._fast_path(aligned)
-        return self._from_offsets(encoder.style(aligned) if fast is None else fast.encoder.style(aligned))
+        return self._from_offsets(self._style_offsets(aligned))
 
     def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
         """Draw the image of a latent: [B, 3, 4H, 4W] for a 1024 model, nominally in [−1, 1], not clamped.
@@ -136,13 +142,14 @@ class StyleGANEX(nn.Module):
         if config.feature_index == 1 and latent.feature is not None and latent.feature_rgb is None:
             raise ModelError("synthesize: this model needs feature_rgb beside feature", "take both from `invert`")
         maps = self._noise(noise)
-        if (fast := self._fast_path(wplus)) is not None:
+        if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
             return fast.generator(wplus, latent.feature, latent.feature_rgb, maps, latent.skips, edit)
         fusions: list[Fuse] = [
             partial(fusion, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
             for k, (fusion, skip) in enumerate(zip(self.fusion, latent.skips, strict=False))
         ]
-        return self.generator(wplus, latent.feature, latent.feature_rgb, maps, fusions)
+        with arithmetic(self._precision, wplus.device):
+            return self.generator(wplus, latent.feature, latent.feature_rgb, maps, fusions)
 
     def mapping(self, z: Tensor) -> Tensor:
         """z [B, style_dim], N(0, 1) → w [B, style_dim]."""
@@ -174,9 +181,19 @@ class StyleGANEX(nn.Module):
                 raise ModelError("sample: truncation without a centre", "give truncation_latent, the mean w")
             wplus = Latent(wplus).truncate(center, truncation).wplus
         maps = self._noise(noise)
-        if (fast := self._fast_path(wplus)) is not None:
+        if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
             return fast.generator(wplus, None, None, maps, (), None)
-        return self.generator(wplus, noise=maps)
+        with arithmetic(self._precision, wplus.device):
+            return self.generator(wplus, noise=maps)
+
+    def set_precision(self, precision: Precision) -> None:
+        """Arithmetic of content and synthesis from now on; w+, styles and the running RGB image stay float32.
+
+        Raises:
+            ModelError: the device of the weights cannot do that.
+        """
+        check_precision(precision, self.generator.constant.device)
+        self._precision = precision
 
     def _fast_path(self, x: Tensor) -> FastPath | None:
         """The network's other formulation for x, where it gives the same numbers sooner; see models/fast.py."""
@@ -194,6 +211,10 @@ class StyleGANEX(nn.Module):
         if self.encoder is None:
             raise ModelError("invert: this file holds a generator alone", "load a StyleGANEX or pSp checkpoint")
         return self.encoder
+
+    def _style_offsets(self, x: Tensor) -> Tensor:
+        fast = self._fast_path(x)
+        return self._encoder().style(x) if fast is None else fast.encoder.style(x)
 
     def _from_offsets(self, offsets: Tensor) -> Tensor:
         if not self.config.start_from_latent_avg:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from models.precision import Precision
 from pipeline.errors import ConfigError
 from stages.base import Section
 from stages.composite import CompositeConfig
@@ -41,6 +42,8 @@ class ReportConfig(Section):
     """Frames in the before/after picture OUTPUT.preview.png; 0: no picture."""
     verify: bool = False
     """Have ffprobe count and compare the finished file, where that program exists."""
+    qc: bool = False
+    """Write OUTPUT.qc.html: the finished file beside its input, with flicker measured, for any browser."""
 
 
 class RunConfig(Section):
@@ -56,8 +59,8 @@ class RunConfig(Section):
     """Frames per pass of the network; null: 8 on a GPU, 1 on a CPU, where more gains nothing."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the network; null: all cores."""
-    precision: Literal["fp32"] = "fp32"
-    """Arithmetic of the network."""
+    precision: Precision = "fp32"
+    """Arithmetic of the network: fp32, bf16 (GPU, or a CPU with bf16 units), fp16 (GPU only)."""
     seed: int = 0
     """For tasks that draw random latents or noise."""
     analysis: Path | None = None

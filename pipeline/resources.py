@@ -11,6 +11,7 @@ import torch
 from models.allocator import settle_allocator
 from models.errors import ModelError
 from models.faces import FaceDetector
+from models.precision import has_units
 from models.zoo import LoadedModel, check_task, find_model, load_model, model_sha256
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
@@ -63,7 +64,11 @@ class Loader:
         if key not in self._models:
             self._models.clear()  # one network at a time: two full ones would not fit beside each other
             model = load_model(config.model, task.models, device, task.kind)
-            self._models[key] = replace(model, net=task.adapt(model.net))
+            net = task.adapt(model.net)
+            net.set_precision(config.precision)
+            if not has_units(config.precision, torch.device(device)):
+                log.warning("%s has no %s units: correct, but slower than fp32", device, config.precision)
+            self._models[key] = replace(model, net=net)
             log.info("%s", model.note)
         elif path.stem not in task.models:  # loaded for another task: the file's own options may rule this one out
             check_task(path.stem, self._models[key].net.metadata.get("task", ""), task.kind)

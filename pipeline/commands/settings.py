@@ -59,7 +59,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="inversion: optimisation steps (step II); 0: the encoder alone")
     parser.add_argument("--model", metavar="NAME|PATH", help="see `models list`; default: the best at hand")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, mps")
-    parser.add_argument("--precision", help="fp32")
+    parser.add_argument("--precision", help="fp32, bf16 or fp16")
     parser.add_argument("--batch-size", type=int, help="frames per pass of the network")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--start", type=int, help="first frame number")

@@ -1,0 +1,42 @@
+"""Reduced precision: convolutions in bfloat16 or float16, what needs float32 kept there.
+
+float32 stay the styles, the demodulation, the running RGB image (models/layers.py) and everything that makes w+.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Literal
+
+import torch
+
+from models.errors import ModelError
+
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+def check_precision(precision: Precision, device: torch.device) -> None:
+    """Raise what a device cannot do.
+
+    Raises:
+        ModelError: float16 on a CPU, whose kernels do not accumulate in float32.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise ModelError("precision: fp16 on a CPU", "use bf16 or fp32, or --device cuda")
+
+
+def arithmetic(precision: Precision, device: torch.device) -> torch.autocast | nullcontext[None]:
+    """Within: convolutions and products of matrices in this precision."""
+    if precision == "fp32":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def has_units(precision: Precision, device: torch.device) -> bool:
+    """Whether the device computes in this precision at more than float32's rate; False: correct, but slower."""
+    if precision == "fp32":
+        return True
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= ((8, 0) if precision == "bf16" else (7, 0))
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") or capabilities.get("bf16"))
