@@ -9,7 +9,19 @@ import logging
 import sys
 from collections.abc import Sequence
 
-VERBS = ("analyze", "batch", "benchmark", "directions", "explain", "flicker", "models", "qc", "sample", "train")
+VERBS = (
+    "analyze",
+    "batch",
+    "benchmark",
+    "concat",
+    "directions",
+    "explain",
+    "flicker",
+    "models",
+    "qc",
+    "sample",
+    "train",
+)
 """Commands besides `render`, which is the one without a word."""
 
 

@@ -1,0 +1,1 @@
+"""Measuring: reference formulations, pairs in one run, floors."""
