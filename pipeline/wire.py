@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Generator
 from pathlib import Path
 
+from models.config import ALIGNED_SIZE
 from models.latent_file import load_latents
 from pipeline.config import RunConfig
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
+from stages.align import Align
 from stages.assume import Assume
 from stages.codes import EncoderCodes
 from stages.composite import Composite, output_size
@@ -42,12 +44,22 @@ def wire(
     Three threads by default: `flow` puts one behind crop and one behind synthesize; the rest runs on the caller's.
     """
     if rendering is None:
-        rendered, scale = flow.link("untouched", Untouched().stream(_shots(config, clip, flow))), 1
+        rendered = flow.link("untouched", Untouched().stream(_shots(config, clip, flow)))
     else:
-        styled = _styled(config, clip, rendering, flow)
-        rendered, scale = _render(config, clip, rendering, flow, styled), rendering.model.net.config.output_scale
-    size = output_size(config.composite, clip.upright_size, scale)
+        rendered = _render(config, clip, rendering, flow, _styled(config, clip, rendering, flow))
+    size = finished_size(config, clip, rendering)
     return flow.link("composite", Composite(config.composite, size, *planes).stream(rendered))
+
+
+def finished_size(config: RunConfig, clip: ClipInfo, rendering: Rendering | None) -> tuple[int, int]:
+    """(width, height) of the finished, upright picture; an aligned face has the model's own size by default."""
+    scale = rendering.model.net.config.output_scale if rendering else 1
+    if rendering is None or config.crop.frame != "aligned":
+        return output_size(config.composite, clip.upright_size, scale)
+    composite = config.composite
+    if composite.size == "source":
+        composite = composite.model_copy(update={"size": "native"})
+    return output_size(composite, (ALIGNED_SIZE, ALIGNED_SIZE), scale)
 
 
 def _shots(config: RunConfig, clip: ClipInfo, flow: Flow) -> Generator[ShotFrame, None, None]:
@@ -80,6 +92,8 @@ def _render(
     config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow, styled: Generator[StyledFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
     net, recipe, batch = rendering.model.net, rendering.recipe, batch_size(config)
+    if config.crop.frame == "aligned" and recipe.content.needs_face:
+        styled = flow.link("align", Align().stream(styled))
     crops = flow.link("crop", Crop(config.crop, recipe.content).stream(styled))
     encoded = flow.link("invert", Invert(net, batch, batch_stats=recipe.batch_stats).stream(crops))
     if config.latents.source is not None:
