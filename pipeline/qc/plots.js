@@ -50,6 +50,20 @@
     pen.restore();
   }
 
+  // No line runs over a cut. Gaps are [from, to] in pixels of the canvas, in order.
+  function gaps(u, series, first, last, nulls) {
+    const x = (frame) => Math.round(u.valToPos(frame, "x", true));
+    const cuts = data.cuts.filter((cut) => u.data[0][first] < cut && cut <= u.data[0][last]).map((cut) => [x(cut - data.step), x(cut)]);
+    return nulls.concat(cuts).sort((a, b) => a[0] - b[0]);
+  }
+
+  function yRange(kind, low, high) {
+    if (kind === "unit") return [0, 1.08];
+    if (kind === "zero") return [0, high > 0 ? high * 1.1 : 1];
+    const pad = Math.max((high - low) * 0.12, Math.abs(high) * 0.01, 0.01);
+    return [low - pad, high + pad];
+  }
+
   function overTime(plot) {
     const frames = data.frames.index.filter((_, row) => row % data.step === 0);
     const holder = element("div", { className: "plot" }, heading(plot.title, plot.unit));
@@ -65,13 +79,13 @@
       cursor: { sync: { key: "time", scales: ["x", null] }, points: { size: 6 }, drag: { x: true, y: false, dist: 4 }, y: false },
       scales: {
         x: { time: false, range: (u, low, high) => (last > 0 ? [low, high] : [low - 1, high + 1]) },
-        y: { range: (u, low, high) => uPlot.rangeNum(low ?? 0, high ?? 1, { min: { pad: 0.1, soft: 0, mode: 2 }, max: { pad: 0.1, soft: 0, mode: 2 } }) },
+        y: { range: (u, low, high) => yRange(plot.scale, low ?? 0, high ?? 1) },
       },
       axes: [axis({ size: 26 }), axis({ size: 52, space: 26 })],
       series: [
         { label: "frame" },
         ...plot.lines.map((line) => ({
-          label: line.label, width: 1.5, stroke: () => color(line.role), spanGaps: false,
+          label: line.label, width: 1.5, stroke: () => color(line.role), spanGaps: false, gaps,
           points: { show: plot.dots || few, size: plot.dots ? 4 : 3.5, fill: () => color(line.role) },
           paths: plot.dots ? () => null : undefined,
           value: (u, value) => (value === null || value === undefined ? "–" : Number(value.toPrecision(3))),

@@ -42,6 +42,8 @@ class Plot:
     """Of several frames, the value that one point shows."""
     dots: bool = False
     """Points, not a line."""
+    scale: str = "zero"
+    """Of the values: zero (from 0 on), tight (what there is), unit (0 to 1)."""
 
     @property
     def is_empty(self) -> bool:
@@ -54,7 +56,8 @@ class Plot:
             {"label": line.label, "role": line.role, "values": _thinned(line.values, step, self.pick)}
             for line in self.lines
         ]
-        return {"key": self.key, "title": self.title, "unit": self.unit, "dots": self.dots, "lines": lines}
+        names = {"key": self.key, "title": self.title, "unit": self.unit, "dots": self.dots, "scale": self.scale}
+        return names | {"lines": lines}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def step_of(count: int) -> int:
 MEASURES = (
     ("change", "Frame difference", "input_change", "output_change", lambda v: v),
     ("warp", "Warp error", "input_warp", "output_warp", lambda v: math.sqrt(max(v, 0.0)) * 255),
-    ("pop", "Difference from both neighbours", "input_pop", "output_pop", lambda v: v),
+    ("pop", "Pop (difference from both neighbours)", "input_pop", "output_pop", lambda v: v),
 )
 """key, title, column of the input, column of the output, value → 8-bit levels."""
 
@@ -98,16 +101,20 @@ def face_plots(record: Record, wplus: Sequence[float | None] | None = None) -> l
     angles = [None if angle is None else math.degrees(angle) for angle in record.faces["angle"]]
     columns: list[tuple[str, str, str, Sequence[float | None]]] = [
         ("eyes", "Eye distance (sets the scale of the crop)", "px", record.faces["eye_distance"]),
-        ("angle", "Angle of the crop", "°", angles),
+        ("angle", "Crop angle", "°", angles),
         ("score", "Detector score", "", record.faces["score"]),
     ]
     if wplus is not None:
         columns.insert(0, ("wplus", "w+ distance to the shot's reference", "rms", wplus))
     slots = _slots(record)
-    plots = [
-        Plot(key, title, unit, _face_lines(record, slots, values), min if key == "score" else max, key == "score")
-        for key, title, unit, values in columns
-    ]
+    plots = []
+    for key, title, unit, values in columns:
+        plot = Plot(key, title, unit, _face_lines(record, slots, values))
+        if key == "score":
+            plot.pick, plot.dots, plot.scale = min, True, "unit"
+        elif key != "wplus":
+            plot.scale = "tight"
+        plots.append(plot)
     return [plot for plot in plots if not plot.is_empty]
 
 

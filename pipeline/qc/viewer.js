@@ -101,7 +101,8 @@ const viewer = (() => {
         const values = plot.lines.map((line) => line.values[Math.floor(row / data.step)] ?? null);
         if (values.every((value) => value === null)) continue;
         const text = values.map((value) => (value === null ? "–" : String(Number(value.toPrecision(3)))));
-        entries.push([plot.title.split(" (")[0], `${text.join(" → ")} ${plot.unit}`]);
+        const joined = text.join(plot.lines[0].role === "input" ? " → " : " / ");
+        entries.push([plot.title.split(/ \(| to /)[0], `${joined}${["px", "°"].includes(plot.unit) ? " " + plot.unit : ""}`]);
       }
     }
     byId("frame-facts").replaceChildren(
@@ -143,7 +144,7 @@ const viewer = (() => {
   function thumbnail(frame, lines, failed, both) {
     const [, before, after] = strip[nearest(frame)];
     const pictures = both ? [before, after] : [after ?? before];
-    const images = pictures.filter(Boolean).map((src) => element("img", { src, alt: "", loading: "lazy" }));
+    const images = pictures.filter(Boolean).map((src) => element("img", { src, alt: "" }));
     const text = element("span", {}, element("b", { textContent: `${frame}` }));
     for (const line of lines) text.append(element("br"), line);
     const button = element("button", { type: "button", className: `thumb${failed ? " failed" : ""}` }, ...images, text);
@@ -155,7 +156,7 @@ const viewer = (() => {
     const stage = byId("stage"), { width, height } = data.strip;
     if (!strip.length) return;
     stage.style.aspectRatio = `${width} / ${height}`;
-    stage.style.maxWidth = `${Math.round((520 * width) / height)}px`;
+    stage.style.maxWidth = `min(${Math.round((560 * width) / height)}px, ${((58 * width) / height).toFixed(1)}vh)`;
     byId("scrub").max = String(Math.max(indices.length - 1, 0));
     byId("strip-note").textContent =
       (data.strip.step > 1 ? `One frame in ${data.strip.step} is embedded, and all that are to be looked at first. ` : "") +
