@@ -45,6 +45,8 @@ class WriteConfig(Section):
     """Copy the sound, packet for packet."""
     subtitles: bool = True
     """Copy the subtitles, packet for packet."""
+    picture_only: bool = False
+    """Leave out sound, subtitles, chapters and metadata: parts of a clip are written so."""
     timestamps: Literal["zero", "source"] = "zero"
     """When only a range is rendered: begin where the clip itself begins, or keep each frame's time of the source."""
 
@@ -78,20 +80,16 @@ class Write:
         clip: the source, whose rate, time base, sound, subtitles, chapters and metadata the output gets.
         output: checked by `check_output`; a video file, an image, or a folder of images.
         end: frame number at which a range ends; None when the clip is rendered to its end. Sound stops there as well.
-        picture_only: leave out everything beside the picture: `join` adds it once for all parts.
     """
 
     name = "write"
     lookahead = 0
 
-    def __init__(
-        self, config: WriteConfig, clip: ClipInfo, output: Path, end: int | None = None, picture_only: bool = False
-    ) -> None:
+    def __init__(self, config: WriteConfig, clip: ClipInfo, output: Path, end: int | None = None) -> None:
         self._config = config
         self._clip = clip
         self._output = output
         self._end = end
-        self._picture_only = picture_only
 
     def stream(self, items: Generator[OutputFrame, None, None]) -> Generator[OutputFrame, None, None]:
         """Write every frame; the file is whole when the stream has ended, and gone when it is left before.
@@ -114,7 +112,7 @@ class Write:
             raise MediaError(f"{self._clip.path}: no frame to write", "check read.start and read.end")
         with partial_file(self._output) as part, contextlib.ExitStack() as cleanup:
             with disk_errors(self._output):
-                file = _Encoded(part, first, self._clip, self._config, self._picture_only)
+                file = _Encoded(part, first, self._clip, self._config)
                 cleanup.callback(file.close)
                 file.write(first)
             last = first
@@ -132,7 +130,7 @@ class Write:
 class _Encoded:
     """The encoder, and the file that its packets go to."""
 
-    def __init__(self, path: Path, first: OutputFrame, clip: ClipInfo, config: WriteConfig, picture_only: bool) -> None:
+    def __init__(self, path: Path, first: OutputFrame, clip: ClipInfo, config: WriteConfig) -> None:
         height, width = first.planes[0].shape
         self._encoding = choose(clip, config.wish(), path.suffix, width, height)
         if (self._encoding.layout, self._encoding.color) != (first.layout, first.color):
@@ -154,7 +152,7 @@ class _Encoded:
 
         kinds = frozenset(name for name, on in (("audio", config.audio), ("subtitle", config.subtitles)) if on)
         begin = frame.pts * clip.time_base if ranged else None
-        beside = None if picture_only else Beside(kinds, begin, self._shift * clip.time_base)
+        beside = None if config.picture_only else Beside(kinds, begin, self._shift * clip.time_base)
         self._file = VideoFile(path, clip, add_picture, beside)
         if self._file.dropped_timecode:
             log.warning("%s: the time code is left out, because only a part of the clip is rendered", clip.path)
