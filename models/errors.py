@@ -7,6 +7,7 @@ UserError                     what and where, and the remedy: two lines, exit st
 ├── MediaError                stages/: a clip that cannot be read or written (also OSError)
 ├── AnalysisError             stages/: an analysis that is missing, damaged, or of another clip (also ValueError)
 ├── NoFaceError               stages/: no face where the policy demands one (also LookupError)
+├── ShardError                pipeline/: parts of a render that do not make one clip (also ValueError)
 └── ConfigError               pipeline/: a setting that does not exist or cannot be (also ValueError)
 """
 

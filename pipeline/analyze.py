@@ -127,14 +127,15 @@ def open_analysis(folder: Path, source: Path, config: RunConfig, rendering: Rend
     for name in now:
         if now[name] != then.get(name):
             raise AnalysisError(
-                f"{folder}: made with other settings: {_difference(name, then.get(name), now[name])}",
+                f"{folder}: made with other settings: {difference(name, then.get(name), now[name])}",
                 "render with the settings of the analysis, or analyse again",
             )
     return analysis
 
 
-def _difference(name: str, then: Any, now: Any) -> str:
+def difference(name: str, then: Any, now: Any) -> str:
+    """The first setting in which two mappings differ, in words."""
     if isinstance(then, dict) and isinstance(now, dict):
         key = next(key for key in {**now, **then} if then.get(key) != now.get(key))
-        return _difference(f"{name}.{key}", then.get(key), now.get(key))
+        return difference(f"{name}.{key}", then.get(key), now.get(key))
     return f"{name} was {then}, is {now}"

@@ -11,11 +11,11 @@ from pipeline.resources import weights_sha256
 from stages.sequence import is_sequence, list_images
 
 IRRELEVANT = {
-    **dict.fromkeys(("buffers", "report", "threads", "batch_size"), True),
+    **dict.fromkeys(("analysis", "buffers", "report", "threads", "batch_size"), True),
     "write": {"overwrite": True},
     "latents": {"save": True},
 }
-"""Settings that do not change the output."""
+"""Settings that do not change the output. (What an analysis holds does; where it lies does not.)"""
 
 
 def is_current(source: Path, output: Path, config: RunConfig) -> bool:

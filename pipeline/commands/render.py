@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", help="video, image, folder of images, or pattern such as shot.%%04d.png")
     parser.add_argument("-o", "--output", help="file or folder; default output/{stem}_{task}{suffix}")
     parser.add_argument("--resume", action="store_true", help="do nothing when the output is finished and unchanged")
+    parser.add_argument("--shard-dir", metavar="FOLDER", help="write --start to --end as one part for `concat`, here")
     parser.add_argument("--variants", type=int, metavar="N", help="an image drawn with N seeds, as one grid")
     add_settings(parser)
 
@@ -34,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
     source = Path(arguments.input)
     if arguments.variants is not None:
         return _variants(source, arguments, config, loader)
+    if arguments.shard_dir is not None:
+        return _shard(source, arguments, config, loader)
     output = Path(arguments.output) if arguments.output else default_output(source, config)
     if arguments.resume and is_current(source, output, config):
         logging.getLogger("pipeline").info("%s: finished and unchanged", output)
@@ -42,6 +45,22 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("pipeline").info(
         "%s: %d frames, faces rendered in %d, %.2f frames/s", report.output, report.frames, report.rendered, report.fps
     )
+    return 0
+
+
+def _shard(source: Path, arguments: argparse.Namespace, config: RunConfig, loader: Loader) -> int:
+    from pipeline.shards import render_shard
+
+    part = render_shard(
+        source,
+        arguments.shard_dir,
+        config=config,
+        output=arguments.output,
+        resume=arguments.resume,
+        loader=loader,
+        progress=not arguments.quiet,
+    )
+    logging.getLogger("pipeline").info("%s: done", part)
     return 0
 
 
