@@ -101,19 +101,17 @@ class Winograd:
         height, width = (parts[0].shape[2 + axis] + 2 * padding - 2 * self._dilation for axis in (0, 1))
         step, d = TILE * self._dilation, self._dilation
         rows, columns = -(-height // step), -(-width // step)
-        framed = self._framed(parts, padding, rows * step + 2 * d, columns * step + 2 * d, scale, shift)
-        out = framed.new_empty(rows * step, columns * step, self.out_channels)
+        out = parts[0].new_empty(rows * step, columns * step, self.out_channels)
         weight = self._transformed() if self._kept is None else self._kept
         if self._keeps(height, width):
             self._kept = weight
-        c, line = self.in_channels, framed.stride(0)
+        c, line = self.in_channels, (columns * step + 2 * d) * self.in_channels
         per_strip = max(1, STRIP // (WINDOW**2 * columns * d * d * c))
         for top in range(0, rows, per_strip):
             count = min(per_strip, rows - top)
-            windows = framed.as_strided(
-                (WINDOW, WINDOW, count, d, columns, d, c),
-                (d * line, d * c, step * line, line, step * c, c, 1),
-                framed.storage_offset() + top * step * line,
+            size = (count * step + 2 * d, columns * step + 2 * d)
+            windows = self._framed(parts, padding, top * step, size, scale, shift).as_strided(
+                (WINDOW, WINDOW, count, d, columns, d, c), (d * line, d * c, step * line, line, step * c, c, 1)
             )
             transformed = self._b @ windows.reshape(WINDOW**2, -1)
             products = torch.bmm(transformed.view(WINDOW**2, -1, c), weight)
@@ -129,19 +127,28 @@ class Winograd:
         return (self._g @ taps).view(WINDOW**2, self.out_channels, self.in_channels).transpose(1, 2)
 
     def _framed(
-        self, parts: Sequence[Tensor], padding: int, rows: int, columns: int, scale: Tensor | None, shift: Tensor | None
+        self,
+        parts: Sequence[Tensor],
+        padding: int,
+        top: int,
+        size: tuple[int, int],
+        scale: Tensor | None,
+        shift: Tensor | None,
     ) -> Tensor:
-        """[rows, columns, C]: the scaled input inside its margin, zeros around it."""
+        """[rows, columns, C] = size + C: a strip of the scaled input from row `top` of its margin on, zeros around."""
         height, width = parts[0].shape[2:]
-        framed = parts[0].new_empty(rows, columns, self.in_channels)
-        bottom, right = min(rows, padding + height), min(columns, padding + width)
-        framed[:padding], framed[bottom:] = 0, 0
-        framed[padding:bottom, :padding], framed[padding:bottom, right:] = 0, 0
+        framed = parts[0].new_empty(*size, self.in_channels)
+        # Rows first to last of the input lie at rows above to below of the strip.
+        first, last = max(0, top - padding), max(0, min(height, top + size[0] - padding))
+        above = max(0, padding - top)
+        below, right = above + last - first, min(size[1], padding + width)
+        framed[:above], framed[below:] = 0, 0
+        framed[above:below, :padding], framed[above:below, right:] = 0, 0
         channel = 0
         for part in parts:
             chosen = slice(channel, channel + part.shape[1])
-            source = part[0].permute(1, 2, 0)
-            target = framed[padding:bottom, padding:right, chosen]
+            source = part[0, :, first:last].permute(1, 2, 0)
+            target = framed[above:below, padding:right, chosen]
             if scale is None:
                 target.copy_(source)
             elif shift is None:

@@ -33,11 +33,14 @@ def test_equals_the_direct_convolution(dilation: int, height: int, width: int, p
     torch.testing.assert_close(got, wanted, atol=2e-4, rtol=1e-4)
 
 
-def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, form = normal(1, 6, 40, 24), Winograd(normal(3, 6, 3, 3))
-    whole = form([x], padding=1)
-    monkeypatch.setattr("models.winograd.STRIP", 36 * 6 * 6 * 3)
-    torch.testing.assert_close(form([x], padding=1), whole, atol=1e-6, rtol=0)
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("padded", [False, True])
+def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch, dilation: int, padded: bool) -> None:
+    x, form = normal(1, 6, 41, 24), Winograd(normal(3, 6, 3, 3), dilation)
+    padding = 0 if padded else dilation
+    whole = form([x], padding=padding)
+    monkeypatch.setattr("models.winograd.STRIP", 1)
+    torch.testing.assert_close(form([x], padding=padding), whole, atol=1e-5, rtol=0)
 
 
 def test_saving_counts_what_tiles_and_weights_cost() -> None:
