@@ -7,17 +7,26 @@ other queries of its group and becomes a row of P. Q is learned and the same for
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.config import ALIGNED_SIZE
-from models.refine import Tokens, modulated
+from models.errors import CheckpointError
+from models.refine import Tokens, add_residuals, modulated
 from models.styleganex import StyleGANEX
 
 PATCH = 16
 """Pixels of the aligned crop per image token, along each axis."""
 GROUPS = 3
 """Groups of layers: coarse, middle, fine."""
+KIND = "refine_encoder"
+"""Metadata key and value that tell such a file from others."""
 
 
 class RefineEncoder(nn.Module):
@@ -34,7 +43,7 @@ class RefineEncoder(nn.Module):
 
     def __init__(self, net: StyleGANEX, rank: int, width: int = 64, blocks: int = 1) -> None:
         super().__init__()
-        self.rank = rank
+        self.rank, self.width, self.blocks = rank, width, blocks
         shapes = {name: conv.weight.shape for name, conv in modulated(net).items()}
         self.names = tuple(shapes)
         side = ALIGNED_SIZE // PATCH
@@ -81,3 +90,51 @@ def reconstruction(net: StyleGANEX, aligned: Tensor) -> Tensor:
     """[B, 3, 256, 256]: what the network makes of aligned faces."""
     drawn = net.synthesize(net.invert(aligned, aligned))
     return nn.functional.interpolate(drawn, (ALIGNED_SIZE, ALIGNED_SIZE), mode="area").clamp(-1, 1)
+
+
+@torch.no_grad()
+def weights_for(net: StyleGANEX, encoder: RefineEncoder, aligned: Tensor) -> dict[str, Tensor]:
+    """W + ΔW of every layer for one face, [1, 3, 256, 256]: for `models.refine.refined`, or `bake` into a copy."""
+    (table,) = encoder(aligned, reconstruction(net, aligned))
+    return add_residuals(net, table)
+
+
+def save_refine_encoder(encoder: RefineEncoder, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write an encoder of tokens as safetensors. The file appears under its name only when it is complete.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
+    path = Path(path)
+    sizes = {name: str(getattr(encoder, name)) for name in ("rank", "width", "blocks")}
+    state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    part = path.with_name(path.name + ".part")
+    try:
+        save_file(state, part, metadata=dict(metadata or {}) | sizes | {"kind": KIND})
+        os.replace(part, path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be written ({error})", "choose a folder that can be written") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def load_refine_encoder(net: StyleGANEX, path: str | Path) -> RefineEncoder:
+    """Read an encoder of tokens for this network; eval mode, on the CPU.
+
+    Raises:
+        CheckpointError: missing, damaged or foreign file, or one for a network of another shape.
+    """
+    remedy = "give a file that `train` wrote with recipe refine and kind picture, for this size of network"
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("kind") != KIND:
+                raise CheckpointError(f"{path}: a safetensors file, but no encoder of tokens", remedy)
+            encoder = RefineEncoder(net, *(int(metadata[name]) for name in ("rank", "width", "blocks")))
+            encoder.load_state_dict({key: file.get_tensor(key).clone() for key in file.keys()})  # noqa: SIM118
+    except CheckpointError:
+        raise
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{path}: no encoder of tokens for this network ({reason})", remedy) from error
+    return encoder.requires_grad_(False).eval()

@@ -15,7 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from models.refine import Refinement, add_residuals, refined, save_refine
-from models.refine_encoder import RefineEncoder, reconstruction
+from models.refine_encoder import RefineEncoder, reconstruction, save_refine_encoder
 from models.styleganex import StyleGANEX
 from models.training.batches import Batch, Source
 from models.training.distributed import World
@@ -119,13 +119,11 @@ class RefineLearner:
         return sheet_of([batch.x, render(self.net, batch).image, self.draw(batch).image, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """refine.safetensors: the tokens; refine_encoder.pt: the encoder's weights."""
+        """refine.safetensors: the tokens; or refine_encoder.safetensors: the encoder of tokens."""
         if isinstance(self.tokens, Refinement):
             save_refine(self.tokens, folder / "refine.safetensors", self._metadata | metadata)
-            return
-        part = folder / "refine_encoder.part"
-        torch.save(self.tokens.state_dict(), part)
-        part.replace(folder / "refine_encoder.pt")
+        else:
+            save_refine_encoder(self.tokens, folder / "refine_encoder.safetensors", self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""

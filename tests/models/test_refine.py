@@ -6,7 +6,7 @@ from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import SIZES, ModelConfig
 from models.errors import CheckpointError
 from models.refine import KIND, Refinement, load_refine, modulated, refined, save_refine
-from models.refine_encoder import RefineEncoder, reconstruction
+from models.refine_encoder import RefineEncoder, load_refine_encoder, reconstruction, save_refine_encoder, weights_for
 from models.styleganex import StyleGANEX
 
 
@@ -138,3 +138,23 @@ def test_encoder_of_tokens_starts_at_nothing_and_tells_pictures_apart(net):
     for name, pair in second.items():
         assert not torch.allclose(pair.p, first[name].p)
         assert torch.allclose(pair.p, alone[name].p, atol=1e-4)
+
+
+@torch.no_grad()
+def test_encoder_of_tokens_from_its_file_gives_the_same_kernels(net, tmp_path):
+    made = RefineEncoder(net, rank=1, width=16).eval()
+    for layer in made.to_p:
+        layer.get_parameter("weight").normal_(0, 0.1)
+    path = tmp_path / "encoder.safetensors"
+    save_refine_encoder(made, path)
+    aligned = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(2)) * 2 - 1
+    first, second = (weights_for(net, encoder, aligned) for encoder in (made, load_refine_encoder(net, path)))
+    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+    plain = picture(net)
+    with refined(net, first):
+        assert (picture(net) - plain).abs().max() > 1e-3
+    with pytest.raises(CheckpointError, match="for this network"):
+        load_refine_encoder(StyleGANEX(SIZES["lite"]), path)
+    save_checkpoint(net, path)
+    with pytest.raises(CheckpointError, match="no encoder of tokens"):
+        load_refine_encoder(net, path)

@@ -72,21 +72,24 @@ def test_transfer_starts_from_the_other_domain_and_can_keep_the_mapping(folder):
         take_fitting(other, parent)
 
 
-def test_generator_learns_the_mean_colour(folder):
-    """Against a discriminator, two dozen steps bring the samples' colours towards the pictures'."""
-    made = learner(folder, learning_rate=0.02, path_length=0.0, ema_images=10)
+def test_generator_that_is_far_too_bright_learns_the_colours(folder):
+    """Against a discriminator, a few steps bring the samples' colours towards the pictures'."""
+    made = learner(folder, learning_rate=0.05, path_length=0.0, ema_images=5)
     real = torch.cat([made._source.batch(step) for step in range(3)]).mean(dim=(0, 2, 3))
-    z = torch.randn(16, 8, generator=torch.Generator().manual_seed(1))
+    z = torch.randn(8, 8, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        for net in (made.net, made.average):
+            net.generator.to_rgbs[-1].get_parameter("bias").add_(3.0)
 
     def distance() -> float:
         with torch.no_grad():
             return (made.average.sample(z).mean(dim=(0, 2, 3)) - real).norm().item()
 
     before = distance()
-    for index in range(24):
+    for index in range(16):
         torch.manual_seed(index)
         made.step(index + 1, 40)
-    assert distance() < 0.7 * before or distance() < 0.1
+    assert distance() < 0.9 * before
 
 
 def test_swapped_layers_come_from_their_sizes():
