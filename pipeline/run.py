@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.errors import UserError
 from models.latent_file import load_latents
 from pipeline.analyze import open_analysis
-from pipeline.config import RunConfig, settle
+from pipeline.config import ReportConfig, RunConfig, settle
 from pipeline.fingerprint import fingerprint, report_path
 from pipeline.flow import Flow
 from pipeline.progress import with_progress
@@ -93,7 +94,7 @@ def render(
             whole = settings.read.start == 0 and settings.read.end is None
             report.warnings += verify(source, target, whole)
     if settings.report.enabled:
-        _write_report(report, source, target, settings.report.preview_frames)
+        _write_report(report, source, target, settings.report)
     return report
 
 
@@ -176,12 +177,17 @@ def _collect_warnings(into: list[str]) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-def _write_report(report: RunReport, source: Path, target: Path, preview_frames: int) -> None:
-    preview = None
-    if preview_frames:
+def _write_report(report: RunReport, source: Path, target: Path, config: ReportConfig) -> None:
+    preview, count = None, config.preview_frames
+    if count:
         preview = target.with_name(f"{target.name}.preview.png")
-        contact_sheet(
-            sample_frames(source, preview_frames, report.config["read"]), sample_frames(target, preview_frames), preview
-        )
+        contact_sheet(sample_frames(source, count, report.config["read"]), sample_frames(target, count), preview)
     report_path(target).write_text(report.to_json(), encoding="utf-8")
     target.with_name(f"{target.name}.report.md").write_text(report.to_markdown(preview), encoding="utf-8")
+    if config.qc:
+        from pipeline.qc import write_page
+
+        try:
+            write_page(source, target)
+        except UserError as error:  # the output is finished and right
+            log.warning("%s: no QC page: %s; %s", target, error.what, error.remedy)

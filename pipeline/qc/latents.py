@@ -58,8 +58,10 @@ def _distances(latents: Latents, record: Record) -> Iterator[float | None]:
             references[shot, track] = np.median(found, axis=0)
     for index, track in rows:
         wplus, reference = code(index, track), references.get((shots[index], track))
-        known = wplus is not None and reference is not None
-        yield float(np.sqrt(np.square(wplus - reference).mean())) if known else None
+        if wplus is None or reference is None:
+            yield None
+        else:
+            yield float(np.sqrt(np.square(wplus - reference).mean()))
 
 
 def _reader(latents: Latents) -> Callable[[int, int], Codes | None]:

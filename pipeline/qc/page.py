@@ -60,7 +60,9 @@ def write_page(
     source, output = Path(source), Path(output)
     target = Path(page) if page else page_path(output)
     if side < 16 or pictures_mb <= 0:
-        raise ConfigError(f"pictures of {side} pixels in {pictures_mb:g} MB", "give 16 pixels or more, and more than 0 MB")
+        raise ConfigError(
+            f"pictures of {side} pixels in {pictures_mb:g} MB", "give 16 pixels or more, and more than 0 MB"
+        )
     config = thresholds or FlickerConfig()
     record = read_record(output)
     flicker = measure(source, output, config) if metrics else FlickerReport(str(source), str(output))

@@ -60,7 +60,7 @@ def read_record(output: Path) -> Record:
 
 
 def _table(path: Path, columns: Any, names: tuple[str, ...]) -> Table:
-    lists = [columns.get(name) for name in names] if isinstance(columns, dict) else []
+    lists: list[Any] = [columns.get(name) for name in names] if isinstance(columns, dict) else []
     if len(lists) != len(names) or not all(isinstance(c, list) and len(c) == len(lists[0]) for c in lists):
         raise ConfigError(f"{path}: it has no table of frames, or one of another version", _AGAIN)
     return dict(zip(names, lists, strict=True))

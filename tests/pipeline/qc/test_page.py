@@ -1,0 +1,168 @@
+"""The page as a file: what it holds, what it must not do, and what a user can do wrong."""
+
+import json
+import re
+
+import pytest
+
+from pipeline.fingerprint import report_path
+from pipeline.qc import page_path, write_page
+from pipeline.qc.latents import wplus_distances
+from pipeline.qc.record import read_record
+from pipeline.qc.series import MOST_POINTS, Line, Plot, face_plots, step_of
+from run_pipeline import run
+from stages.errors import MediaError
+from tests.helpers import moving, write_clip
+from tests.pipeline.qc.makers import COUNT, CUT, HOSTILE, WRONG
+from tests.pipeline.tiny import write_png
+
+
+@pytest.fixture(scope="module")
+def html(page_file):
+    return page_file.read_text(encoding="utf-8")
+
+
+def data_of(html):
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found
+    return json.loads(found[1])
+
+
+def test_it_holds_every_frame_and_names_the_wrong_one_first(html):
+    data = data_of(html)
+    assert [frame[0] for frame in data["strip"]["frames"]] == list(range(COUNT))
+    assert data["worst"][0]["frame"] == WRONG
+    assert data["worst"][0]["failed"]
+    assert len(data["worst"]) <= 10
+    assert data["cuts"] == [CUT]
+    assert data["decisions"]["passed"] == [[0, 1]]
+    assert data["decisions"]["filled"] == [[5, 5]]
+    assert data["decisions"]["several_faces"] == [[CUT, COUNT - 1]]
+
+
+def test_plots_have_one_value_per_frame_and_none_across_the_cut(html):
+    plots = {plot["key"]: plot for plot in data_of(html)["plots"]}
+    assert list(plots) == ["change", "warp", "pop", "eyes", "angle", "score"]
+    assert all(len(line["values"]) == COUNT for plot in plots.values() for line in plot["lines"])
+    change = plots["change"]["lines"][1]["values"]
+    assert change[0] is None
+    assert change[CUT] is None
+    assert change[1] > 0
+    pop = plots["pop"]["lines"][1]["values"]
+    assert pop.index(max(value for value in pop if value is not None)) == WRONG
+    first, second = (line["values"] for line in plots["eyes"]["lines"])
+    assert first[:3] == [None, None, 30.2]
+    assert second[CUT - 1 : CUT + 1] == [None, 21.0]
+    assert plots["score"]["lines"][0]["values"][5] == 0
+
+
+def test_boxes_are_ordered(html):
+    charts = data_of(html)["boxes"]
+    assert [chart["key"] for chart in charts] == ["change_boxes", "warp_boxes"]
+    for chart in charts:
+        assert [shot["first"] for shot in chart["shots"]] == [0, CUT]
+        for shot in chart["shots"]:
+            assert shot["input"] == sorted(shot["input"])
+            assert shot["output"] == sorted(shot["output"])
+
+
+def test_nothing_in_a_report_becomes_markup_and_nothing_is_loaded(html):
+    assert HOSTILE not in html
+    assert "&lt;b&gt;warning&lt;/b&gt;" in html
+    assert "tiny &lt;model&gt; &amp; more" in html
+    assert "out &lt;1&gt;.mp4" in html
+    assert "ab" * 32 in html
+    assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
+    assert not re.search(r'(src|href)="(?!data:|#)', html)
+
+
+def test_pictures_stay_within_their_limit(clips, tmp_path):
+    pages = [write_page(*clips, page=tmp_path / f"{mb}.html", metrics=False, pictures_mb=mb) for mb in (0.03, 3)]
+    few, all_frames = (data_of(page.read_text(encoding="utf-8")) for page in pages)
+    assert few["strip"]["step"] > 1
+    assert all_frames["strip"]["step"] == 1
+    assert set(few["contact"]) <= {frame[0] for frame in few["strip"]["frames"]}
+    assert pages[0].stat().st_size < pages[1].stat().st_size
+    assert not few["worst"]
+    assert [plot["key"] for plot in few["plots"]] == ["eyes", "angle", "score"]
+
+
+def test_long_plots_are_thinned_and_keep_their_peaks():
+    count = 3 * MOST_POINTS
+    values: list[float | None] = [0.0] * count
+    values[5000] = 9.0
+    step = step_of(count)
+    thin = Plot("k", "t", "u", [Line("output", "output", values)]).data(step)["lines"][0]["values"]
+    assert len(thin) == MOST_POINTS
+    assert thin[5000 // step] == 9.0
+
+
+def test_wplus_distance_to_the_reference_of_the_shot(clips, tmp_path):
+    import torch
+
+    from models.latent import Latent
+    from models.latent_file import FaceLatent, LatentFrame, LatentInfo, save_latents
+
+    record = read_record(clips[1])
+    frames = []
+    for index in range(COUNT):
+        here = [track for i, track in zip(record.faces["index"], record.faces["track_id"], strict=True) if i == index]
+        offset = 2.0 if index == WRONG else 0.0
+        faces = [FaceLatent(Latent(torch.full((1, 4, 8), float(track + offset))), track_id=track) for track in here]
+        frames.append(LatentFrame(index, index, tuple(faces), int(index >= CUT)))
+    file = tmp_path / "frames.safetensors"
+    save_latents(file, frames, LatentInfo(model="tiny"))
+    distances = wplus_distances(file, record)
+    for index, distance in zip(record.faces["index"], distances, strict=True):
+        assert distance == (2.0 if index == WRONG else 0.0)
+    assert face_plots(record, distances)[0].key == "wplus"
+
+
+def test_the_command_prints_the_page(clips, tmp_path, capsys):
+    page = tmp_path / "p.html"
+    assert run(["qc", *map(str, clips), "-o", str(page), "--no-metrics"]) == 0
+    assert capsys.readouterr().out.strip() == str(page)
+    assert "Flicker was not measured" in page.read_text(encoding="utf-8")
+    assert list(tmp_path.iterdir()) == [page]
+
+
+def test_mistakes_are_two_lines_and_exit_2(clips, tmp_path, capsys):
+    lone = write_clip(tmp_path / "lone.mp4", moving(2))
+    assert run(["qc", str(clips[0]), str(lone)]) == 2
+    assert "no report beside the output" in capsys.readouterr().err
+    for text, complaint in (("{", "not a report"), ("[]", "not the report"), ('{"clip": {}}', "no table of frames")):
+        report_path(lone).write_text(text, encoding="utf-8")
+        assert run(["qc", str(clips[0]), str(lone)]) == 2
+        assert complaint in capsys.readouterr().err
+    assert run(["qc", *map(str, clips), "-o", str(tmp_path / "none" / "p.html"), "--no-metrics"]) == 2
+    assert run(["qc", *map(str, clips), "--side", "0"]) == 2
+
+
+def test_a_render_writes_it_when_asked(tmp_path):
+    source, output = write_clip(tmp_path / "in.mp4", moving(9)), tmp_path / "out.mp4"
+    asked = ["--task", "none", "--set", "report.qc=true", "--start", "2", "--end", "8", "--quiet"]
+    assert run([str(source), "-o", str(output), *asked]) == 0
+    html = page_path(output).read_text(encoding="utf-8")
+    data = data_of(html)
+    assert data["frames"]["index"] == [frame[0] for frame in data["strip"]["frames"]] == [2, 3, 4, 5, 6, 7]
+    assert all(frame[2] for frame in data["strip"]["frames"])
+    assert "none took part" in html
+
+
+def test_a_page_that_cannot_be_made_does_not_spoil_the_render(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise MediaError("in.mp4: gone", "bring it back")
+
+    monkeypatch.setattr("pipeline.qc.page.measure", refuse)
+    source, output = write_clip(tmp_path / "in.mp4", moving(2)), tmp_path / "out.mp4"
+    assert run([str(source), "-o", str(output), "--task", "none", "--set", "report.qc=true", "--quiet"]) == 0
+    assert output.exists()
+    assert not page_path(output).exists()
+
+
+def test_an_image_has_a_page_too(tmp_path):
+    source, output = write_png(tmp_path / "in.png", moving(1)[0]), tmp_path / "out.png"
+    assert run([str(source), "-o", str(output), "--task", "none", "--set", "report.qc=true", "--quiet"]) == 0
+    data = data_of(page_path(output).read_text(encoding="utf-8"))
+    assert len(data["strip"]["frames"]) == 1
+    assert data["plots"] == data["boxes"] == data["worst"] == []
