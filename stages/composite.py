@@ -117,7 +117,8 @@ class Composite:
     def _matte(self, window: CropWindow, zoom: tuple[float, float]) -> NDArray[np.float32]:
         columns, rows = self._size
         across = _soft_edge(window.left * zoom[0], window.width / window.scale * zoom[0], columns, self._config.feather)
-        down = _soft_edge(window.top * zoom[1], window.height / (window.scale * window.stretch) * zoom[1], rows, self._config.feather)
+        tall = window.height / (window.scale * window.stretch)
+        down = _soft_edge(window.top * zoom[1], tall * zoom[1], rows, self._config.feather)
         return down[:, None] * across[None, :]
 
 

@@ -59,7 +59,7 @@ class Crop:
         self._content = content or Rgb()
         if config.frame == "published" and type(self._content) is not Rgb:
             raise UserError(
-                "crop.frame: published: the published window is cut from photographs as they are, this task changes them",
+                "crop.frame: published: cut from photographs as they are, and this task shows the network others",
                 "use auto, full or window",
             )
 
