@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models.errors import CheckpointError
 from models.layers import ModulatedConv
+from models.safetensors_file import sort_metadata
 from models.styleganex import StyleGANEX
 
 Weights = Mapping[str, Tensor]
@@ -110,17 +111,28 @@ def save_refine(refinement: Refinement, path: str | Path, metadata: Mapping[str,
     Raises:
         CheckpointError: it cannot be written.
     """
-    path = Path(path)
     state: dict[str, Tensor] = {}
     for name, (p, q) in refinement.tokens().items():
         # Each pair is balanced, so that neither side leaves the range of float16; ΔW stays the same.
         scale = (q.detach().abs().amax(1) / p.detach().abs().amax(1).clamp_min(1e-8)).clamp(1e-6, 1e6).sqrt()[:, None]
         state[f"{name}.p"], state[f"{name}.q"] = ((p.detach() * scale), (q.detach() / scale))
     state = {key: value.cpu().half().contiguous() for key, value in state.items()}
-    text = dict(metadata or {}) | {"kind": KIND, "rank": str(refinement.rank)}
+    write_safetensors(Path(path), state, dict(metadata or {}) | {"kind": KIND, "rank": str(refinement.rank)})
+
+
+def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """The same tensors and metadata give the same bytes. The file appears under its name only when it is complete.
+
+    Raises:
+        CheckpointError: it cannot be written.
+    """
     part = path.with_name(path.name + ".part")
     try:
-        save_file(state, part, metadata=text)
+        part.touch()
+        mode = part.stat().st_mode
+        save_file(dict(state), part, metadata=dict(metadata))
+        part.chmod(mode)  # the library makes files that only their owner can read
+        sort_metadata(part)
         os.replace(part, path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be written ({error})", "choose a folder that can be written") from error

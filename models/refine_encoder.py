@@ -7,18 +7,16 @@ other queries of its group and becomes a row of P. Q is learned and the same for
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.config import ALIGNED_SIZE
 from models.errors import CheckpointError
-from models.refine import Tokens, add_residuals, modulated
+from models.refine import Tokens, add_residuals, modulated, write_safetensors
 from models.styleganex import StyleGANEX
 
 PATCH = 16
@@ -105,17 +103,9 @@ def save_refine_encoder(encoder: RefineEncoder, path: str | Path, metadata: Mapp
     Raises:
         CheckpointError: it cannot be written.
     """
-    path = Path(path)
     sizes = {name: str(getattr(encoder, name)) for name in ("rank", "width", "blocks")}
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    part = path.with_name(path.name + ".part")
-    try:
-        save_file(state, part, metadata=dict(metadata or {}) | sizes | {"kind": KIND})
-        os.replace(part, path)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be written ({error})", "choose a folder that can be written") from error
-    finally:
-        part.unlink(missing_ok=True)
+    write_safetensors(Path(path), state, dict(metadata or {}) | sizes | {"kind": KIND})
 
 
 def load_refine_encoder(net: StyleGANEX, path: str | Path) -> RefineEncoder:
