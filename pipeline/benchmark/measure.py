@@ -38,7 +38,8 @@ def seconds(call: Callable[[], object], device: torch.device) -> float:
 
 def in_pairs(reference: Callable[[], object], ours: Callable[[], object], repeat: int, device: torch.device) -> Pairs:
     """Run both once unmeasured, then `repeat` times in turns."""
-    seconds(reference, device), seconds(ours, device)
+    for call in (reference, ours):
+        seconds(call, device)
     rows = [(seconds(reference, device), seconds(ours, device)) for _ in range(repeat)]
     return Pairs(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
 
