@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
 
@@ -31,17 +31,11 @@ class OptimizeConfig(Section):
     steps: int = Field(default=0, ge=0, le=10_000)
     """Gradient steps on a shot's first frame; 0: step I alone. Published: 500."""
     warm_steps: int = Field(default=100, ge=1, le=10_000)
-    """Steps on each later frame, which begins where the one before ended; at most `steps`."""
+    """Steps on each later frame, which begins where the one before ended; never more than `steps`."""
     noise: bool = True
     """Fit noise maps too (published). Off: less exact, and nothing that could flicker."""
     patience: int | None = Field(default=None, ge=1)
     """Steps without progress after which a frame stops early; null: never."""
-
-    @model_validator(mode="after")
-    def _order(self) -> OptimizeConfig:
-        if self.steps and self.warm_steps > self.steps:
-            return self.model_copy(update={"warm_steps": self.steps})
-        return self
 
 
 class Optimize:
@@ -67,7 +61,7 @@ class Optimize:
         distance = find_distance(device=self._device)
         schedule = Schedule(
             steps=self._config.steps,
-            warm_steps=self._config.warm_steps,
+            warm_steps=min(self._config.warm_steps, self._config.steps),
             noise=self._config.noise,
             patience=self._config.patience,
         )

@@ -84,7 +84,7 @@ def test_frontalization_mixing_edits_and_grids(folder, tmp_path, monkeypatch):
         rendered(folder / "face.png", tmp_path / f"{seed}.png", *words(folder, task="style_mixing"), "--seed", seed)[0]
         for seed in (1, 2)
     ]
-    assert not np.array_equal(*mixed)
+    assert not np.array_equal(mixed[0], mixed[1])
     np.save(tmp_path / "push.npy", np.ones(16, np.float32))
     edit = ["--direction", tmp_path / "push.npy", "--strength", "0.5"]
     (edited,) = rendered(folder / "face.png", tmp_path / "e.png", *words(folder, task="edit"), *edit)

@@ -91,3 +91,22 @@ def test_drawings_must_be_squares():
     wide = styled([face()], clip(320, 240))
     with pytest.raises(UserError, match="320x240"):
         list(Crop(CropConfig(frame="aligned")).stream(x for x in [wide]))
+
+
+def test_one_in_one_out_and_the_upstream_is_closed():
+    pulled, closed = [], []
+
+    def source():
+        try:
+            for i in range(5):
+                pulled.append(i)
+                yield styled([face()] if i != 2 else [], index=i)
+        finally:
+            closed.append(True)
+
+    stream = Align().stream(source())
+    assert not pulled
+    assert next(stream).face_frame.frame.index == 0
+    assert pulled == [0]
+    assert [item.face_frame.frame.index for item in stream] == [1, 2, 3, 4]
+    assert closed == [True]
