@@ -53,6 +53,8 @@ class RunConfig(Section):
     """What is done to the faces."""
     model: str | None = None
     """Name in the model zoo or path of a weight file; null: the best one at hand for the task."""
+    refine: Path | None = None
+    """Token file that is laid over the model's kernels (RefineStyle): another domain in a few hundred KB."""
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:0, mps."""
     batch_size: int | None = Field(default=None, ge=1, le=256)

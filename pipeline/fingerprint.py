@@ -46,6 +46,7 @@ def fingerprint(source: Path, config: RunConfig, weights: str) -> str:
     digest.update(weights.encode())
     before = sorted(config.analysis.iterdir()) if config.analysis is not None else []
     before += [config.latents.source] if config.latents.source is not None else []
+    before += [config.refine] if config.refine is not None else []
     for path in [*_files(source), *config.task.files, *before]:
         digest.update(path.name.encode() + _file_digest(path))
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from models.allocator import settle_allocator
 from models.errors import ModelError
 from models.faces import FaceDetector
 from models.precision import has_units
+from models.refine import load_refine
 from models.zoo import LoadedModel, check_task, find_model, load_model, model_sha256
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
@@ -38,7 +39,7 @@ class Loader:
     """Loads what a configuration asks for and keeps it, so that the jobs of a batch share it."""
 
     def __init__(self) -> None:
-        self._models: dict[tuple[str, str, str, str], LoadedModel] = {}
+        self._models: dict[tuple[str, ...], LoadedModel] = {}
         self._detectors: dict[str, FaceDetector] = {}
 
     def load(self, config: RunConfig) -> Rendering | None:
@@ -60,11 +61,13 @@ class Loader:
     def _model(self, config: RunConfig) -> LoadedModel:
         task, device = config.task, choose_device(config.device)
         path = find_model(config.model, task.models, task.kind)
-        key = (str(path), device, config.precision, task.weight_settings)
+        key = (str(path), device, config.precision, task.weight_settings, str(config.refine))
         if key not in self._models:
             self._models.clear()  # one network at a time: two full ones would not fit beside each other
             model = load_model(config.model, task.models, device, task.kind)
             net = task.adapt(model.net)
+            if config.refine is not None:
+                load_refine(net, config.refine)
             net.set_precision(config.precision)
             if not has_units(config.precision, torch.device(device)):
                 log.warning("%s has no %s units: correct, but slower than fp32", device, config.precision)

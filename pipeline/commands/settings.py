@@ -12,6 +12,7 @@ from stages.tasks import KINDS
 
 SETTINGS = {
     "model": "model",
+    "refine": "refine",
     "device": "device",
     "precision": "precision",
     "batch_size": "batch_size",
@@ -58,6 +59,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{option}", help=text)
     parser.add_argument("--steps", type=int, help="inversion: optimisation steps (step II); 0: the encoder alone")
     parser.add_argument("--model", metavar="NAME|PATH", help="see `models list`; default: the best at hand")
+    parser.add_argument("--refine", metavar="FILE", help="RefineStyle tokens, laid over the model's kernels")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, mps")
     parser.add_argument("--precision", help="fp32, bf16 or fp16")
     parser.add_argument("--batch-size", type=int, help="frames per pass of the network")

@@ -50,11 +50,18 @@
     pen.restore();
   }
 
-  // No line runs over a cut. Gaps are [from, to] in pixels of the canvas, in order.
+  // No line runs over a cut. Gaps are [from, to] in pixels of the canvas; uPlot wants them in order and apart.
   function gaps(u, series, first, last, nulls) {
     const x = (frame) => Math.round(u.valToPos(frame, "x", true));
-    const cuts = data.cuts.filter((cut) => u.data[0][first] < cut && cut <= u.data[0][last]).map((cut) => [x(cut - data.step), x(cut)]);
-    return nulls.concat(cuts).sort((a, b) => a[0] - b[0]);
+    const cuts = data.cuts.filter((cut) => u.data[0][first] < cut && cut <= u.data[0][last]);
+    const all = nulls.concat(cuts.map((cut) => [x(cut - data.step), x(cut)])).sort((a, b) => a[0] - b[0]);
+    const apart = [];
+    for (const [from, to] of all) {
+      const before = apart[apart.length - 1];
+      if (before && from <= before[1]) before[1] = Math.max(before[1], to);
+      else apart.push([from, to]);
+    }
+    return apart;
   }
 
   function yRange(kind, low, high) {

@@ -10,7 +10,9 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from models.refine import Refinement, save_refine
 from pipeline import load_config, render, stream
 from pipeline.resources import Loader
 from stages.errors import NoFaceError
@@ -144,3 +146,20 @@ def test_ranges_sizes_and_single_images(sample_clip, portrait, tmp_path, loader)
     report = render(tmp_path / "face.png", tmp_path / "toon.png", config=settings(), loader=loader)
     assert (report.frames, report.rendered) == (1, 1)
     assert np.asarray(cv2.imread(str(tmp_path / "toon.png"))).shape == (256, 256, 3)
+
+
+def test_tokens_are_laid_over_the_model(sample_clip, loader, tmp_path):
+    net = loader.load(settings()).model.net
+    tokens = Refinement(net, rank=1)
+    save_refine(tokens, tmp_path / "none.safetensors")
+    with torch.no_grad():
+        for parameter in tokens.parameters():
+            parameter.normal_(generator=torch.Generator().manual_seed(0))
+    save_refine(tokens, tmp_path / "some.safetensors")
+    config = settings(read__end=1)
+    plain, same, other = (
+        next(iter(stream(sample_clip, config=config, overrides={"refine": path} if path else {}))).image
+        for path in (None, tmp_path / "none.safetensors", tmp_path / "some.safetensors")
+    )
+    assert np.array_equal(plain, same)
+    assert not np.array_equal(plain, other)
