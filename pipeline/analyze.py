@@ -112,6 +112,11 @@ def open_analysis(folder: Path, source: Path, config: RunConfig, rendering: Rend
     Raises:
         AnalysisError: it does not; the message names what differs.
     """
+    if config.style.latents == "smooth" and config.style.filter == "one_euro":
+        raise ConfigError(
+            "style.filter: one_euro is causal, for live previews; it is not used with an analysis or in parts",
+            "use gaussian or savgol",
+        )
     analysis = Analysis(folder)
     table = analysis.table
     if table.source["sha256"] != source_sha256(source):

@@ -9,6 +9,7 @@ import pytest
 from models.latent_file import load_latents
 from pipeline.analyze import analyze
 from pipeline.config import load_config
+from pipeline.errors import ConfigError
 from pipeline.resources import Loader
 from pipeline.run import stream
 from stages.analysis import Analysis
@@ -116,6 +117,12 @@ def test_what_does_not_belong_is_refused(two_shots, analysis, loader, tmp_path, 
 def test_other_settings_are_refused_by_name(two_shots, analysis, loader):
     with pytest.raises(AnalysisError, match=r"track\.smooth_s was 0\.25, is 0\.5"):
         next(stream(two_shots, config=settings(analysis=str(analysis), track__smooth_s=0.5), loader=loader))
+
+
+def test_a_causal_filter_is_refused(two_shots, analysis, loader):
+    changes = {"analysis": str(analysis), "style__latents": "smooth", "style__filter": "one_euro"}
+    with pytest.raises(ConfigError, match="one_euro is causal"):
+        next(stream(two_shots, config=settings(**changes), loader=loader))
 
 
 def test_nothing_is_left_of_an_analysis_that_failed(tmp_path, loader):
