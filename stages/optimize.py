@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from models.latent import Latent
 from models.optimize import Optimized, Progress, Schedule, optimize
-from models.perceptual import find_distance
+from models.perceptual import MultiscaleDistance, find_distance
 from models.styleganex import StyleGANEX
+from models.zoo import weights_dir
 from stages.base import Section
 from stages.types import CroppedFace, EncodedFrame
 
@@ -58,7 +59,10 @@ class Optimize:
 
     def stream(self, items: Generator[EncodedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
         """Fit every frame, in order; how far it is shows as a bar on a terminal, in the log elsewhere."""
-        distance = find_distance(device=self._device)
+        distance = find_distance(self._device, folders=(weights_dir(),))
+        # As a warning the fallback stands in the report too.
+        level = logging.WARNING if isinstance(distance, MultiscaleDistance) else logging.INFO
+        log.log(level, "step II measures distances by %s", distance.name)
         schedule = Schedule(
             steps=self._config.steps,
             warm_steps=min(self._config.warm_steps, self._config.steps),
