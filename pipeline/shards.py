@@ -15,8 +15,9 @@ from typing import Any
 
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, ShardError
-from pipeline.fingerprint import IRRELEVANT, fingerprint, source_sha256
+from pipeline.fingerprint import IRRELEVANT, fingerprint, report_path, source_sha256
 from pipeline.manifest import ENDING, Manifest, check_together, file_sha256, is_finished, read_manifests
+from pipeline.merge import merge_reports
 from pipeline.report import versions
 from pipeline.resources import Loader, choose_device, weights_sha256
 from pipeline.run import render
@@ -112,7 +113,7 @@ def concat(
     overwrite: bool = False,
     check: bool = False,
 ) -> list[str]:
-    """Join the parts in a folder: pictures by stream copy, all else from the source.
+    """Join the parts in a folder: pictures by stream copy, all else from the source; with a report of the whole.
 
     Returns what `check` found wrong, in sentences.
 
@@ -151,6 +152,12 @@ def concat(
     problems = verify(clip_path, output) if check else []
     for problem in problems:
         log.warning("%s: %s", output, problem)
+    report = merge_reports([part.path for part in parts], clip_path, output)
+    if report is not None:
+        report.fingerprint = manifests[0].fingerprint
+        report.warnings += problems
+        report_path(output).write_text(report.to_json(), encoding="utf-8")
+        output.with_name(f"{output.name}.report.md").write_text(report.to_markdown(None), encoding="utf-8")
     return problems
 
 

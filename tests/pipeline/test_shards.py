@@ -54,12 +54,23 @@ def part(folder, loader, start, end, parts="parts", **more):
     return render_shard(folder / "clip.mp4", folder / parts, config=config, output="x.mkv", loader=loader, **more)
 
 
+def command_line(work, parts):
+    """What a render farm runs, less the range."""
+    model = ["--model", work / "tiny_toonify.safetensors", "--analysis", work / "clip.analysis", "--codec", "ffv1"]
+    small = [f"--set={key}={value}" for key, value in SMALL.items()]
+    return ["render", work / "clip.mp4", "-o", "x.mkv", "--shard-dir", parts, "--quiet", *model, *small]
+
+
 def copy_parts(work, tmp_path):
     folder = tmp_path / "parts"
     folder.mkdir()
     for path in (work / "parts").iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     return folder
+
+
+def report_of(path):
+    return json.loads(path.with_name(f"{path.name}.report.json").read_text())
 
 
 def refused(capsys, *argv):
@@ -83,6 +94,9 @@ def test_the_joined_clip_is_the_render_in_one_go(work, tmp_path, capsys):
     assert timing(joined) == timing(whole)
     assert payloads(joined, "audio") == payloads(whole, "audio")
     assert payloads(joined, "audio")
+    for name in ("frames", "rendered", "shots", "decisions", "per_frame", "clip", "model"):
+        assert report_of(joined)[name] == report_of(whole)[name], name
+    assert report_of(joined)["config"]["read"] == report_of(whole)["config"]["read"]
     assert "exists already" in refused(capsys, "concat", work / "parts", "-o", joined)
 
 
@@ -110,7 +124,7 @@ def test_a_finished_part_is_left_alone_and_another_is_not(work, loader, tmp_path
     assert part(work, loader, 6, 99, folder, resume=True) == path  # an end behind the clip's is the clip's
     assert path.stat().st_mtime_ns == before
     path.write_bytes(data[:-9])
-    part(work, loader, 6, COUNT, folder, resume=True)
+    assert run([str(word) for word in (*command_line(work, folder), "--start", 6, "--end", COUNT, "--resume")]) == 0
     assert np.array_equal(decode_all(path), decode_all(work / "parts" / path.name))  # however often it is rendered
     with pytest.raises(OSError, match="exists already"):
         part(work, loader, 6, COUNT, folder)

@@ -44,10 +44,10 @@ def parts_of(source, folder, suffix, edges=EDGES, **write):
     return parts, frames[-1].pts + frames[-1].duration
 
 
-def packets(path):
+def packet_times(path):
+    """(pts, dts) of every picture packet; None where the file does not say."""
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        return [(p.pts, p.dts, p.duration, p.time_base, p.is_keyframe) for p in container.demux(stream) if p.size]
+        return [(p.pts, p.dts) for p in container.demux(video=0) if p.size]
 
 
 def facts(path):
@@ -89,10 +89,10 @@ def test_joined_parts_are_the_render_in_one_go(tmp_path, name):
     assert all(np.array_equal(a, b) for a, b in zip(pictures, alone, strict=True))
     if not name.startswith(LOSSY):
         assert all(np.array_equal(a, b) for a, b in zip(pictures, decode_all(whole), strict=True))
-        assert len(packets(joined)) == len(packets(whole))
-    times = packets(joined)
-    assert all(a[1] < b[1] for a, b in pairwise(times) if a[1] is not None)
-    assert all(dts is None or dts <= pts for pts, dts, *_ in times)
+    times = [(pts, dts) for pts, dts in packet_times(joined) if pts is not None and dts is not None]
+    assert len(times) >= (COUNT - 2 if suffix == ".mkv" else COUNT)  # Matroska holds no decoding times
+    assert all(one[1] < other[1] for one, other in pairwise(times))
+    assert all(dts <= pts for pts, dts in times)
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
@@ -119,7 +119,7 @@ def test_what_lies_beside_comes_from_the_source_once(rich, tmp_path, suffix):
 
 
 def test_rotation_and_pixel_shape_are_the_parts(tmp_path):
-    source = write_clip(tmp_path / "r.mp4", moving(4), rotation=90)
+    source = write_clip(tmp_path / "r.mp4", moving(4), rotation=90, options={"aspect": "16:9"})
     whole = copy_clip(source, tmp_path / "whole.mov")
     parts, end = parts_of(source, tmp_path, ".mp4", edges=(0, 1, 4))
     join(parts, end, probe(source), tmp_path / "joined.mov", BOTH)
