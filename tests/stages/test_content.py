@@ -35,10 +35,10 @@ def test_rgb_at_scale_1_is_the_frame() -> None:
 
 def test_factor_4_takes_nothing_away() -> None:
     rgb = noise()
-    np.testing.assert_array_equal(Degraded(4).from_source(rgb, whole(rgb)), Rgb().from_source(rgb, whole(rgb)))
+    np.testing.assert_array_equal(Degraded(4).from_source(rgb, whole(rgb)), Enlarged().from_source(rgb, whole(rgb)))
     # At another scale only the reflected margin differs: there it is the face-scale frame that is reflected.
     degraded, plain = (
-        content.from_source(rgb, whole(rgb, 0.7, 16))[:, 20:-26, 20:-26] for content in (Degraded(4), Rgb())
+        content.from_source(rgb, whole(rgb, 0.7, 16))[:, 20:-26, 20:-26] for content in (Degraded(4), Enlarged())
     )
     np.testing.assert_allclose(degraded, plain, atol=1e-5)
     np.testing.assert_allclose(Degraded(4).style_source(rgb, 1.0), rgb)
@@ -79,7 +79,7 @@ def test_style_source_is_the_degraded_frame_at_the_sources_size() -> None:
     for scale in (0.5, 1.0, 1.7):
         assert Degraded(16).style_source(rgb, scale).shape == rgb.shape
     seen = Degraded(16).from_source(rgb, CropWindow(1.0, 0.0, 0.0, 101, 77, full=True))
-    again = Rgb().from_source(Degraded(16).style_source(rgb, 1.0), CropWindow(1.0, 0.0, 0.0, 101, 77, full=True))
+    again = Enlarged().from_source(Degraded(16).style_source(rgb, 1.0), CropWindow(1.0, 0.0, 0.0, 101, 77, full=True))
     np.testing.assert_allclose(again, seen, atol=1e-5)
     assert Rgb().style_source(rgb, 2.0) is rgb
 
@@ -94,7 +94,8 @@ def test_a_factor_outside_the_range(factor: float) -> None:
 def test_enlarged() -> None:
     rgb = noise(24, 32)
     window = whole(rgb, 8.0)
-    np.testing.assert_array_equal(Enlarged().from_source(rgb, window), Rgb().from_source(rgb, window))
+    plain = window_resampler(window, 32, 24, "cubic")(rgb).transpose(2, 0, 1) * 2 - 1
+    np.testing.assert_allclose(Enlarged().from_source(rgb, window), plain, atol=1e-6)
     with pytest.raises(UserError, match="enlarged 50 times"):
         Enlarged().from_source(rgb, whole(rgb, 12.5))
 
