@@ -22,12 +22,14 @@ from pipeline.config import RunConfig, load_config
 from pipeline.resources import Loader, Rendering, batch_size
 from pipeline.run import render
 from samples.make_clip import make_clip
+from stages.codes import EncoderCodes
 from stages.composite import Composite
 from stages.crop import Crop
 from stages.edit import Edit
 from stages.invert import Invert
 from stages.media_probe import probe
 from stages.read import Read
+from stages.settle import Settle
 from stages.shots import Shots
 from stages.style import Style
 from stages.synthesize import Synthesize
@@ -48,8 +50,9 @@ def alone(config: RunConfig, source: Path, rendering: Rendering, folder: Path) -
         return items
 
     front = Shots(config.shots).stream(Read(config.read, clip).stream())
-    front = Style(config.style).stream(Track(config.track, rendering.detector).stream(front))
-    crops = timed("read+track+crop", Crop(config.crop).stream(front))
+    front = Settle(config.track).stream(Track(config.track, rendering.detector).stream(front))
+    codes = EncoderCodes(net, rendering.recipe.content, config.crop.eye_distance_px)
+    crops = timed("read+track+crop", Crop(config.crop).stream(Style(config.style, codes).stream(front)))
     middle = Edit(rendering.recipe).stream(Invert(net, batch).stream(x for x in crops))
     rendered = timed("network", Synthesize(net, batch).stream(middle))
     planes = choose_encoding(clip, config.write, ".mp4", *clip.upright_size)

@@ -91,9 +91,8 @@ def test_a_pinned_frame_and_a_forced_cut_change_their_shot_alone(two_shots, anal
     pinned = digests(two_shots, loader, analysis=str(edited(analysis, tmp_path, pin=[{"track": 0, "frame": 7}])))
     changed = [k for k in range(COUNT) if pinned[k] != plain[k]]
     assert changed == list(range(CUT))
-    cut = (
-        Analysis(edited(analysis, tmp_path / "again", cuts=[CUT, 5])) if (tmp_path / "again").mkdir() is None else None
-    )
+    (tmp_path / "again").mkdir()
+    cut = Analysis(edited(analysis, tmp_path / "again", cuts=[CUT, 5]))
     assert [cut.shot(k) for k in (0, 4, 5, 7, 8)] == [0, 0, 1, 1, 2]
 
 

@@ -40,10 +40,16 @@ def run(config, items, codes=None):
     return Style(config, codes or Numbered()).stream(source()), pulled
 
 
-def values(config, items, codes=None, layer=0):
+def number(item, face=0, layer=0) -> float:
+    wplus = item.styles[face].wplus
+    assert wplus is not None
+    return float(wplus[0, layer, 0])
+
+
+def values(config, items, codes=None, layer=0) -> list[float]:
     """The number that each frame's first face is rendered with."""
     stream, _ = run(config, items, codes)
-    return [float(item.styles[0].wplus[0, layer, 0]) if item.styles else None for item in stream]
+    return [number(item, layer=layer) for item in stream]
 
 
 def test_shot_takes_the_median_of_the_best_views_once():
@@ -58,7 +64,7 @@ def test_frontal_views_come_first_and_bad_ones_never():
     turned = face(1)
     turned.landmarks[30] = turned.landmarks[36]  # the nose over the corner of an eye: a profile
     half = face(1)
-    half.landmarks[30] = half.landmarks[[36, 45]].mean(axis=0) + np.float32([2, 6])
+    half.landmarks[30] = half.landmarks[[36, 45]].mean(axis=0) + np.array([2, 6], np.float32)
     bad = [turned, face(1, source=FaceSource.FILLED), face(1, outside=0.4)]
     items = [face_frame(i, 0, [f]) for i, f in enumerate([*bad, half, face(1)])]
     codes = Numbered()
@@ -80,7 +86,7 @@ def test_waiting_is_bounded_and_ends_at_a_cut():
 def test_a_face_that_comes_later_waits_for_its_own_views():
     items = [face_frame(i, 0, [face(1)] if i < 4 else [face(1), face(2)]) for i in range(10)]
     stream, _ = run(StyleConfig(wait_frames=3, views=3), items)
-    second = [float(item.styles[1].wplus[0, 0, 0]) for item in stream if len(item.styles) == 2]
+    second = [number(item, 1) for item in stream if len(item.styles) == 2]
     assert second == [pytest.approx(5.02)] * 6  # the median of frames 4, 5, 6
 
 
@@ -93,7 +99,7 @@ def test_frames_without_faces_pass_at_once():
 def test_clip_takes_the_first_good_view_for_everything():
     items = [face_frame(i, i // 2, [face(i // 2)]) for i in range(6)]
     stream, _ = run(StyleConfig(latents="clip"), items)
-    found = [(item.styles[0].key, float(item.styles[0].wplus[0, 0, 0])) for item in stream]
+    found = [(item.styles[0].key, number(item)) for item in stream]
     assert found == [(CLIP_KEY, 0.0)] * 6
 
 
