@@ -18,6 +18,7 @@ from stages.crop import CropConfig
 from stages.latents import LatentsConfig
 from stages.read import ReadConfig
 from stages.shots import ShotsConfig
+from stages.steady import SteadyConfig
 from stages.style import StyleConfig
 from stages.tasks import KINDS, Task, ToonifyTask
 from stages.track import TrackConfig
@@ -73,6 +74,7 @@ class RunConfig(Section):
     style: StyleConfig = StyleConfig()
     crop: CropConfig = CropConfig()
     latents: LatentsConfig = LatentsConfig()
+    steady: SteadyConfig = SteadyConfig()
     composite: CompositeConfig = CompositeConfig()
     write: WriteConfig = WriteConfig()
     buffers: BuffersConfig = BuffersConfig()

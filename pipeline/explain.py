@@ -20,6 +20,7 @@ RENDERING = (
     ("save_latents", "write them into a file on their way"),
     ("edit", "the task's changes to the latent"),
     ("synthesize", "generator"),
+    ("steady", "mix each picture with its neighbours along the source's motion"),
 )
 WRITING = (
     ("composite", "paste back through the matte"),
@@ -36,6 +37,7 @@ def explain(config: RunConfig) -> str:
         "from_latents": config.latents.source,
         "optimize": config.task.optimization,
         "save_latents": config.latents.save,
+        "steady": config.steady.strength or None,
     }
     middle = tuple(stage for stage in middle if optional.get(stage[0], True) is not None)
     buffers, thread = config.buffers.model_dump(), 1
@@ -54,7 +56,7 @@ def _lookahead(name: str, config: RunConfig) -> str:
     seconds = {"track": track.fill_s, "settle": track.smooth_s}
     if style.latents == "smooth" and style.filter != "one_euro":
         seconds["style"] = style.smooth_s
-    frames = {"shots": Shots(config.shots).lookahead}
+    frames = {"shots": Shots(config.shots).lookahead, "steady": config.steady.window}
     if style.latents in ("clip", "shot") or style.fine_from is not None:
         frames["style"] = style.wait_frames
     held = [f"{seconds[name]:g} s"] if seconds.get(name) else []

@@ -8,6 +8,7 @@ from pathlib import Path
 from models.config import ALIGNED_SIZE
 from models.latent_file import load_latents
 from pipeline.config import RunConfig
+from pipeline.errors import ConfigError
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
 from stages.align import Align
@@ -24,6 +25,7 @@ from stages.read import Read
 from stages.replay import Replay
 from stages.settle import Settle
 from stages.shots import Shots
+from stages.steady import Steady
 from stages.style import Style
 from stages.synthesize import Synthesize
 from stages.track import Track
@@ -103,7 +105,15 @@ def _render(
     if config.latents.save is not None:
         encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
-    return flow.link("synthesize", Synthesize(net, batch).stream(edited))
+    rendered = flow.link("synthesize", Synthesize(net, batch).stream(edited))
+    if not config.steady.strength:
+        return rendered
+    if rendering.analysis is not None and (config.read.start > 0 or config.read.end is not None):
+        raise ConfigError(
+            "steady: a range rendered from an analysis lacks the pictures around it, and would not fit its neighbours",
+            "render the whole clip in one go, or set steady.strength to 0",
+        )
+    return flow.link("steady", Steady(config.steady).stream(rendered))
 
 
 def _replaced(
