@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 from models.checkpoint import save_checkpoint
 from models.config import SIZES
 from models.styleganex import StyleGANEX
+from pipeline.resources import Loader
 from run_pipeline import run
 from stages.pixels import ColorTags
 from tests.golden.make_model_goldens import fill, normal
@@ -80,12 +83,19 @@ def lossless_clip(path: Path, pictures: Sequence[NDArray[np.uint8]]) -> Path:
     return write_clip(path, pictures, codec="ffv1", pix_fmt="gbrp16le", color=ColorTags(0, 2, 1, 1))
 
 
+@cache
+def shared_loader() -> Loader:
+    """Of every `rendered`: what the last one loaded is there for the next."""
+    return Loader()
+
+
 def rendered(source: Path, output: Path, *words: object) -> list[Picture]:
     """Render through the command line without loss, and read the result: one picture, or every frame."""
     argv = [str(source), "-o", str(output), "--quiet", "--set", "report.preview_frames=0", *map(str, words)]
     if output.suffix == ".mkv":
         argv += ["--codec", "ffv1", "--pix-fmt", "gbrp16le"]
-    assert run(argv) == 0, argv
+    with mock.patch("pipeline.resources.Loader", shared_loader):
+        assert run(argv) == 0, argv
     return [read_png(output)] if output.suffix == ".png" else [np.asarray(f) for f in decode_all(output)]
 
 
