@@ -5,7 +5,8 @@
 Up to three clips: a filmed one (CLIP), a synthetic one with exact flow (a head that turns and talks where `anny` is
 installed, else a portrait under a moving camera), and a still portrait with grain. Each is rendered with the embedded
 model in every way of `WAYS`, in one run, and measured in the same rectangle about the face: what a way leaves untouched
-at the frame's edge must not count for it. The text of the document stands in docs/stability.in.md.
+at the frame's edge must not count for it. The tables are put between the marks in the document; the text
+around them is written by hand.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ METRICS = {
     "color_offset": "colour offset, levels",
 }
 MODEL = str(ROOT / "models" / "weights" / "lite_toon.safetensors")
-TABLE_MARK = "<!-- table -->"
+BEGIN, END = "<!-- tables: python -m benchmarks.stability -->", "<!-- end of tables -->"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -219,7 +220,7 @@ def main() -> None:
     parser.add_argument("clip", nargs="?", type=Path, help="a filmed clip with one face")
     parser.add_argument("--frames", type=int, default=24, help="of each clip")
     parser.add_argument("--keep", type=Path, help="folder for the made clips and the results")
-    parser.add_argument("-o", "--output", type=Path, help="default: only the tables, on the terminal")
+    parser.add_argument("-o", "--output", type=Path, help="document to renew; default: the tables go to the terminal")
     asked = parser.parse_args()
     loader, tables = Loader(), []
     with _folder(asked.keep) as folder:
@@ -232,8 +233,9 @@ def main() -> None:
     if asked.output is None:
         print(text)
         return
-    template = asked.output.with_suffix(".in.md").read_text(encoding="utf-8")
-    asked.output.write_text(template.replace(TABLE_MARK, text.rstrip()), encoding="utf-8")
+    before, _, rest = asked.output.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    asked.output.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

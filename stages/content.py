@@ -66,19 +66,18 @@ def window_resampler(window: CropWindow, width: int, height: int, kernel: Kernel
 class Rgb:
     """The frame itself, brought to face scale with anti-aliasing.
 
-    The kernel is a soft one: a sharper one lets more of the source's grain through, which the network then draws as
-    detail, anew in each frame (docs/stability.md has the numbers).
+    Args:
+        kernel: cubic, which copies at scale 1, or bspline: what moves is steadier (`crop.filter`).
     """
 
+    kernel: Kernel = "cubic"
     channels: ClassVar[int] = 3
     needs_face: ClassVar[bool] = True
-    kernel: ClassVar[Kernel] = "soft"
 
     def from_source(self, rgb: Image, window: CropWindow) -> Image:
-        """→ [3, h, w] in [−1, 1], nominally. A whole frame at scale 1 is copied."""
+        """→ [3, h, w] in [−1, 1], nominally."""
         height, width = rgb.shape[:2]
-        kernel = "cubic" if window.full and window.scale == 1 else self.kernel
-        return to_network(window_resampler(window, width, height, kernel)(rgb))
+        return to_network(window_resampler(window, width, height, self.kernel)(rgb))
 
     def style_source(self, rgb: Image, scale: float) -> Image:
         """The picture as it is."""
@@ -91,8 +90,6 @@ class Enlarged(Rgb):
 
     A picture that is larger than face scale is reduced to it, and then the model has little to add.
     """
-
-    kernel: ClassVar[Kernel] = "cubic"
 
     def from_source(self, rgb: Image, window: CropWindow) -> Image:
         """→ [3, h, w] in [−1, 1], nominally.

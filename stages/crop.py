@@ -45,7 +45,11 @@ class CropConfig(Section):
     margin_px: int = Field(default=16, ge=0, le=128, multiple_of=8)
     """Reflected pixels around a whole frame, cut off again afterwards: they keep the network's zero padding outside."""
     snap: float = Field(default=0.04, ge=0, le=0.2)
-    """A whole frame whose scale is this close to 1 is not resampled at all."""
+    """A whole frame whose scale is this close to 1 keeps its pixels' places (and, by a sharp filter, its pixels)."""
+    filter: Literal["auto", "soft", "sharp"] = "auto"
+    """How photographs are resampled, always with anti-aliasing. sharp: bicubic. soft: cubic B-spline; less of the
+    source's grain comes through, which the network would draw as detail, anew in each frame (docs/stability.md).
+    auto: sharp for single images and aligned squares, soft for clips."""
 
 
 class Crop:
@@ -99,10 +103,19 @@ class Crop:
         height, width = rgb.shape[:2]
         margin = 0 if self._config.frame == "aligned" else self._config.margin_px
         crops: list[CroppedFace] = []
+        content = self._filtered(item.face_frame.frame.clip.kind == "image")
         for face, style in zip(item.face_frame.faces, item.styles, strict=True):
             window = full_window(width, height, scale, margin) if full else self._following_window(face)
-            crops.append(CroppedFace(face, style, window, self._content.from_source(rgb, window)))
+            crops.append(CroppedFace(face, style, window, content.from_source(rgb, window)))
         return CroppedFrame(item.face_frame, tuple(crops))
+
+    def _filtered(self, still: bool) -> Content:
+        """The content with the filter's kernel; contents that are not plain photographs have their own."""
+        if type(self._content) is not Rgb:
+            return self._content
+        by_itself = still or self._config.frame == "aligned"  # that square was resampled already
+        sharp = self._config.filter == "sharp" or (self._config.filter == "auto" and by_itself)
+        return Rgb("cubic" if sharp else "bspline")
 
     def _following_window(self, face: Face) -> CropWindow:
         scale, side = self._face_scale(face.eye_distance), self._config.window_px

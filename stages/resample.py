@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-Kernel = Literal["cubic", "soft", "triangle", "lanczos3"]
+Kernel = Literal["cubic", "bspline", "triangle", "lanczos3"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def axis_operator(
         in_size, out_size: samples along the axis.
         scale: out samples per in sample.
         offset: where the first out sample begins, in in-samples.
-        kernel: cubic (Keys, a = −½), soft (the cubic B = ⅔, C = ⅙), triangle (bilinear) or lanczos3.
+        kernel: cubic (Keys, a = −½), bspline (cubic, not prefiltered: soft), triangle (bilinear) or lanczos3.
         edge: beyond the ends: reflect (the last sample repeats: … b a | a b …), or clip (the kernel is cut off).
     """
     evaluate, radius = KERNELS[kernel]
@@ -99,15 +99,11 @@ def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(x < 1, near, np.where(x < 2, far, 0.0))
 
 
-def _soft(distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mitchell & Netravali (SIGGRAPH 1988), B = ⅔, C = ⅙: between their filter and the cubic B-spline.
-
-    What it passes hardly depends on where between two samples it stands, so what moves through it does not shimmer.
-    """
+def _bspline(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What it passes hardly depends on where between two samples it stands: what moves through it does not shimmer."""
     x = np.abs(distance)
-    near = (5 * x - 9) * x * x + 14 / 3
-    far = ((-5 / 3 * x + 9) * x - 16) * x + 28 / 3
-    return np.where(x < 1, near, np.where(x < 2, far, 0.0)) / 6
+    near = (3 * x - 6) * x * x + 4
+    return np.where(x < 1, near, np.maximum(2 - x, 0) ** 3) / 6
 
 
 def _triangle(distance: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -120,7 +116,7 @@ def _lanczos3(distance: NDArray[np.float64]) -> NDArray[np.float64]:
 
 KERNELS: dict[Kernel, tuple[Callable[[NDArray[np.float64]], NDArray[np.float64]], float]] = {
     "cubic": (_cubic, 2.0),
-    "soft": (_soft, 2.0),
+    "bspline": (_bspline, 2.0),
     "triangle": (_triangle, 1.0),
     "lanczos3": (_lanczos3, 3.0),
 }

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,10 @@ def crop(config, *frames):
     return list(Crop(config).stream(styled))
 
 
-def test_whole_frame_at_scale_one_is_the_frame_itself():
-    frame = face_frame(0, 0, [face(eye_distance=64.0)])
-    ((got,),) = (item.crops for item in crop(CropConfig(margin_px=0), frame))
+@pytest.mark.parametrize(("kind", "config"), [("video", {"filter": "sharp"}), ("image", {})])
+def test_sharp_whole_frame_at_scale_one_is_the_frame_itself(kind, config):
+    frame = face_frame(0, 0, [face(eye_distance=64.0)], replace(clip(), kind=kind))
+    ((got,),) = (item.crops for item in crop(CropConfig(margin_px=0, **config), frame))
     assert got.window.full
     assert got.window.scale == 1.0
     assert got.image.shape == (3, 48, 64)
@@ -27,6 +30,15 @@ def test_scale_brings_the_eyes_to_64_pixels_and_sizes_to_multiples_of_8():
     assert window.scale == pytest.approx(1.6)
     assert (window.width, window.height) == (104, 80)  # 102.4 and 76.8, rounded up
     assert item.crops[0].image.shape == (3, 80, 104)
+
+
+def test_clips_are_cut_softly_and_images_sharply_unless_told():
+    def grain(kind, **config):
+        frame = face_frame(0, 0, [face(eye_distance=40.0)], replace(clip(), kind=kind))
+        return float(crop(CropConfig(**config), frame)[0].crops[0].image.std())
+
+    assert grain("video") == grain("sequence") == grain("image", filter="soft") < 0.8 * grain("image")
+    assert grain("image") == grain("video", filter="sharp")
 
 
 def test_snaps_to_one_when_close():
@@ -65,8 +77,8 @@ def test_margin_is_reflected_and_changes_nothing_inside():
     frame = face_frame(0, 0, [face(eye_distance=64.0)])
     (bare,), (wide,) = (crop(CropConfig(margin_px=m), frame)[0].crops for m in (0, 16))
     assert wide.image.shape == (3, 48 + 32, 64 + 32)
-    np.testing.assert_array_equal(wide.image[:, 16:-16, 16:-16], bare.image)
-    np.testing.assert_array_equal(wide.image[:, 16:-16, :16], bare.image[:, :, 15::-1])
+    np.testing.assert_allclose(wide.image[:, 16:-16, 16:-16], bare.image, atol=1e-6)
+    np.testing.assert_allclose(wide.image[:, 16:-16, :16], bare.image[:, :, 15::-1], atol=1e-6)
 
 
 def test_full_window_never_vanishes():
