@@ -94,11 +94,14 @@ class _Held:
         self.views: dict[int, _View] = {}
         for position, (window, image) in enumerate(zip(item.windows, item.images, strict=True)):
             assert rgb is not None
-            self.views[faces[position].track_id] = _View(position, image, guide(frame, rgb, window))
+            track = faces[position].track_id
+            self.views[track] = _View((frame.index, track), position, image, guide(frame, rgb, window))
 
 
 @dataclass(eq=False, slots=True)
 class _View:
+    key: tuple[int, int]
+    """Frame number and track: no other view of the clip has it."""
     position: int
     image: Tensor
     guide: NDArray[np.uint8]
@@ -113,7 +116,7 @@ class _Mixer:
         self._reach = config.window
         self._sigma = config.window / 1.5
         self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._known: dict[tuple[int, int], Floats] = {}
+        self._known: dict[tuple[tuple[int, int], tuple[int, int]], Floats] = {}
 
     def mixed(self, held: Sequence[_Held], place: int) -> RenderedFrame:
         """The frame at `place` with its neighbours mixed in."""
@@ -131,7 +134,7 @@ class _Mixer:
             ]
             if near:
                 images[view.position] = self._mix(view, near)
-        alive = {id(view) for other in held for view in other.views.values()}
+        alive = {view.key for other in held for view in other.views.values()}
         self._known = {pair: flow for pair, flow in self._known.items() if alive.issuperset(pair)}
         return replace(now.item, images=tuple(images))
 
@@ -152,7 +155,7 @@ class _Mixer:
         return torch.from_numpy(np.ascontiguousarray((total / weights[..., None]).transpose(2, 0, 1)))
 
     def _flow(self, a: _View, b: _View) -> Floats:
-        key = (id(a), id(b))
+        key = (a.key, b.key)
         if key not in self._known:
             found = self._dis.calc(a.guide, b.guide, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
             self._known[key] = np.asarray(found, np.float32)

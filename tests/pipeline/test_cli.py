@@ -144,7 +144,10 @@ def test_batch_exit_statuses(here, sample_clip, capsys):
 def test_ctrl_c_leaves_nothing(here, sample_clip, request):
     script = request.config.rootpath / "run_pipeline.py"
     process = subprocess.Popen(
-        [sys.executable, script, sample_clip, "-o", "out.mp4"], stderr=subprocess.PIPE, text=True
+        [sys.executable, script, sample_clip, "-o", "out.mp4"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in the background
     )
     deadline = time.monotonic() + 60
     while not list(here.glob("*out*")) and time.monotonic() < deadline:
