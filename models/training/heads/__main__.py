@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 from pathlib import Path
-
-from tqdm import tqdm
 
 from models.errors import UserError
 
@@ -37,28 +34,14 @@ def main(arguments: list[str] | None = None) -> int:
 def _write(asked: argparse.Namespace) -> int:
     from models.training.heads.clips import write_clips
     from models.training.heads.dataset import Order, prepare
+    from models.training.heads.workers import write_set
 
     order = Order(asked.out, asked.count, asked.seed, asked.size, asked.variants)
     prepare(order)
-    workers = max(1, asked.workers)
-    jobs = [(order, worker, workers) for worker in range(workers)]
-    if workers == 1:
-        _work(jobs[0])
-    else:
-        with multiprocessing.get_context("spawn").Pool(workers) as pool:
-            pool.map(_work, jobs)
+    write_set(order, asked.workers)
     for path in write_clips(order, asked.clips, asked.frames):
         print(path)
     return 0
-
-
-def _work(job: tuple) -> None:
-    from models.training.heads.dataset import write_samples
-
-    order, worker, workers = job
-    total = len(range(worker, order.count, workers))
-    for _ in tqdm(write_samples(order, worker, workers), total=total, unit="sample", disable=worker > 0):
-        pass
 
 
 if __name__ == "__main__":

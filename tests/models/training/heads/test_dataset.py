@@ -1,7 +1,9 @@
 """Sets on disk: resumable, the same whatever wrote them, never half a file."""
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -76,6 +78,13 @@ def test_the_command(tmp_path, egg, capsys):
     assert (tmp_path / "heads_000000.npz").exists()
     assert command.main(["--out", str(tmp_path), "--count", "1", "--size", "8"]) == 2
     assert "fix:" in capsys.readouterr().err
+
+
+def test_processes_find_their_work(tmp_path):
+    """Spawned processes do not import `__main__` again; an empty set is enough to see whether they start."""
+    asked = [sys.executable, "-m", "models.training.heads", "--out", str(tmp_path), "--count", "0", "--workers", "2"]
+    subprocess.run(asked, check=True, timeout=120, cwd=Path(__file__).parents[4])
+    assert (tmp_path / "heads.json").exists()
 
 
 def test_without_anny_the_remedy_is_said(tmp_path, monkeypatch, capsys):
