@@ -48,6 +48,15 @@ def sample_clip(tmp_path_factory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """For networks and pictures this small, waiting for a second thread costs more than the work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def needs_cuda():
     """Skip without a GPU; FAIL_WITHOUT_CUDA=1 turns the skip into a failure where there should be one."""

@@ -26,6 +26,8 @@ DISTANCE = MultiscaleDistance()
 SHORT = Schedule(steps=8, warm_steps=4)
 QUARTER = Schedule(steps=60, warm_steps=15, noise=False)
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def build(config=SMALL) -> StyleGANEX:
     return fill(StyleGANEX(config)).eval().requires_grad_(False)
@@ -41,15 +43,6 @@ def start(net: StyleGANEX, batch: int = 2) -> tuple[Tensor, Latent]:
 def same(a: Optimized, b: Optimized) -> bool:
     tensors = [(r.latent.wplus, *(t for t in (r.latent.feature, *(r.noise or ())) if t is not None)) for r in (a, b)]
     return all(torch.equal(x, y) for x, y in zip(*tensors, strict=True)) and a[3:] == b[3:]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Tiny networks gain nothing from more, and lose much on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

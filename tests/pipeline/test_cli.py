@@ -16,12 +16,6 @@ from run_pipeline import run
 from tests.helpers import write_audio
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def refused(capsys, *argv):
     """Run a command that must be refused; returns (error line, hint line)."""
     assert run([str(word) for word in argv]) == 2

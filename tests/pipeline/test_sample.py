@@ -22,6 +22,8 @@ from tests.helpers import decode_all, timing
 
 TINY = replace(SIZES["tiny"], resolution=64, generator_channels=(12, 12, 10, 10, 8), has_encoder=False, num_skips=0)
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
@@ -36,21 +38,6 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def net(model):
     return load_checkpoint(model).requires_grad_(False)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """For pictures this small, waiting for a second thread costs more than the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def sample(model, *words):
