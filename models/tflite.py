@@ -46,8 +46,11 @@ class TFLiteNet:
 
     def __call__(self, image: NDArray[np.uint8], gain: float, bias: float) -> list[NDArray[np.float32]]:
         """Outputs, flattened, for uint8 [size, size, 3] scaled to gain · value + bias; smallest output first."""
-        blob = image.astype(np.float32) * np.float32(gain) + np.float32(bias)
-        self._net.setInput(np.ascontiguousarray(blob.transpose(2, 0, 1)[None]))
+        blob = np.empty((1, 3, self.size, self.size), np.float32)
+        for channel, values in zip(blob[0], cv2.split(image), strict=True):
+            np.multiply(values, np.float32(gain), out=channel, dtype=np.float32)
+        blob += np.float32(bias)
+        self._net.setInput(blob)
         outputs = [np.array(out, np.float32).ravel() for out in self._net.forward(self._outputs)]
         return sorted(outputs, key=len)
 

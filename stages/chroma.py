@@ -5,8 +5,10 @@ single-threaded, any whole factor, odd sizes included. Outside the picture the e
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,36 +55,44 @@ def _down_taps(factor: int, offset: float) -> Taps:
     return tuple((x, weight / total) for x, weight in taps)
 
 
-def _along(plane: Plane, axis: int, start: int, count: int, step: int = 1) -> Plane:
-    window = slice(start, start + (count - 1) * step + 1, step)
-    return plane[window] if axis == 0 else plane[:, window]
-
-
 def _pad(plane: Plane, axis: int, before: int, after: int) -> Plane:
-    widths = ((before, after), (0, 0)) if axis == 0 else ((0, 0), (before, after))
-    return np.pad(plane, widths, mode="edge")
+    rows, columns = ((before, after), (0, 0)) if axis == 0 else ((0, 0), (before, after))
+    return np.asarray(cv2.copyMakeBorder(plane, *rows, *columns, cv2.BORDER_REPLICATE), np.float32)
 
 
-def _weighted(plane: Plane, axis: int, taps: list[tuple[int, float]], count: int, step: int) -> Plane:
+def _phases(plane: Plane, axis: int, factor: int) -> Sequence[Plane]:
+    """Every `factor`-th row or column, from the first, from the second, …; the axis holds whole blocks."""
+    if axis == 0:
+        return [plane[phase::factor] for phase in range(factor)]
+    return cv2.split(plane.reshape(plane.shape[0], -1, factor))  # pyright: ignore[reportReturnType]
+
+
+def _joined(phases: Sequence[Plane], axis: int) -> Plane:
+    """Inverse of `_phases`."""
+    together = np.stack(phases, axis=1) if axis == 0 else np.asarray(cv2.merge(phases), np.float32)
+    height, width = phases[0].shape
+    return together.reshape((-1, width) if axis == 0 else (height, -1))
+
+
+def _weighted(phases: Sequence[Plane], axis: int, taps: Taps, count: int) -> Plane:
+    """Sum over taps (sample before it was split into phases, weight) at `count` neighbouring blocks."""
     total: Plane | None = None
-    for start, weight in taps:
-        term = _along(plane, axis, start, count, step)
+    for sample, weight in taps:
+        block, phase = divmod(sample, len(phases))
+        window = slice(block, block + count)
+        term = phases[phase][window] if axis == 0 else phases[phase][:, window]
         if weight != 1:
-            term = np.multiply(term, weight, dtype=np.float32)
-        total = term if total is None else np.add(total, term, dtype=np.float32)
+            term = np.multiply(term, np.float32(weight))
+        total = term if total is None else np.add(total, term)
     assert total is not None
     return total
 
 
 def _up_axis(plane: Plane, axis: int, factor: int, offset: float, size: int) -> Plane:
     count = plane.shape[axis]
-    padded = _pad(plane, axis, 1, 1)
-    shape = (count * factor, plane.shape[1]) if axis == 0 else (plane.shape[0], count * factor)
-    result = np.empty(shape, np.float32)
-    for phase, taps in enumerate(_up_taps(factor, offset)):
-        _along(result, axis, phase, count, factor)[...] = _weighted(
-            padded, axis, [(k + 1, w) for k, w in taps], count, 1
-        )
+    padded = [_pad(plane, axis, 1, 1)]
+    phases = [_weighted(padded, axis, tuple((k + 1, w) for k, w in taps), count) for taps in _up_taps(factor, offset)]
+    result = _joined(phases, axis)
     return result[:size] if axis == 0 else result[:, :size]
 
 
@@ -90,7 +100,8 @@ def _down_axis(plane: Plane, axis: int, factor: int, offset: float) -> Plane:
     count = -(-plane.shape[axis] // factor)
     margin = 2 * factor
     padded = _pad(plane, axis, margin, margin + count * factor - plane.shape[axis])
-    return _weighted(padded, axis, [(x + margin, w) for x, w in _down_taps(factor, offset)], count, factor)
+    taps = tuple((x + margin, w) for x, w in _down_taps(factor, offset))
+    return _weighted(_phases(padded, axis, factor), axis, taps, count)
 
 
 def upsample(plane: Plane, height: int, width: int, log2_h: int, log2_w: int, location: int) -> Plane:

@@ -26,8 +26,10 @@ from stages.layout import (
 )
 
 __all__ = [
+    "Box",
     "ColorTags",
     "PlaneLayout",
+    "blend_box",
     "blend_planes",
     "from_network",
     "planes_to_rgb",
@@ -38,6 +40,8 @@ __all__ = [
 
 Image = NDArray[np.float32]
 Planes = tuple[NDArray[Any], ...]
+Box = tuple[int, int, int, int]
+"""Part of a picture: left, top, right, bottom in whole pixels; the last two are not in it."""
 
 
 @lru_cache(maxsize=256)
@@ -84,10 +88,64 @@ def _turn(array: NDArray[Any], rotation: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.rot90(array, rotation // 90)) if rotation % 360 else array
 
 
-def planes_to_rgb(planes: Planes, layout: PlaneLayout, color: ColorTags, rotation: int = 0) -> Image:
-    """Decoded planes → upright R'G'B' [H, W, 3] float32, nominal range [0, 1], not clipped. Alpha is left aside."""
+def _turned_box(box: Box, rotation: int, width: int, height: int) -> Box:
+    """Where the pixels of a box lie before their picture of width × height pixels is turned upright by `rotation`."""
+    left, top, right, bottom = box
+    if rotation % 360 == 90:
+        return width - bottom, left, width - top, right
+    if rotation % 360 == 180:
+        return width - right, height - bottom, width - left, height - top
+    if rotation % 360 == 270:
+        return top, height - right, bottom, height - left
+    return box
+
+
+def _blocks(box: Box, layout: PlaneLayout, width: int, height: int, margin: int) -> Box:
+    """A box in coded orientation, widened by `margin` chroma samples and to whole ones."""
+    log2_h, log2_w = layout.chroma_shift(1)
+    left, top, right, bottom = box
+    return (
+        max((left >> log2_w) - margin, 0) << log2_w,
+        max((top >> log2_h) - margin, 0) << log2_h,
+        min((-(-right >> log2_w) + margin) << log2_w, width),
+        min((-(-bottom >> log2_h) + margin) << log2_h, height),
+    )
+
+
+def _cut(planes: Planes, layout: PlaneLayout, box: Box) -> Planes:
+    """The parts of planes under a box of whole chroma samples."""
+    left, top, right, bottom = box
+    parts = []
+    for number, plane in enumerate(planes):
+        log2_h, log2_w = layout.chroma_shift(number)
+        parts.append(plane[top >> log2_h : -(-bottom >> log2_h), left >> log2_w : -(-right >> log2_w)])
+    return tuple(parts)
+
+
+def planes_to_rgb(
+    planes: Planes, layout: PlaneLayout, color: ColorTags, rotation: int = 0, box: Box | None = None
+) -> Image:
+    """Decoded planes → upright R'G'B' [H, W, 3] float32, nominal range [0, 1], not clipped. Alpha is left aside.
+
+    Args:
+        box: the part of the upright picture that is wanted, not empty and inside it; None: all of it.
+    """
+    planes = planes[: 1 if layout.is_gray else 3]
+    if box is not None:
+        height, width = planes[0].shape
+        wanted = _turned_box(box, rotation, width, height)
+        around = _blocks(wanted, layout, width, height, margin=1)  # the triangle filter's reach
+        rgb = _coded_rgb(_cut(planes, layout, around), layout, color)
+        left, top = wanted[0] - around[0], wanted[1] - around[1]
+        rgb = rgb[top : top + wanted[3] - wanted[1], left : left + wanted[2] - wanted[0]]
+        return np.ascontiguousarray(_turn(rgb, rotation))
+    return _turn(_coded_rgb(planes, layout, color), rotation)
+
+
+def _coded_rgb(planes: Planes, layout: PlaneLayout, color: ColorTags) -> Image:
+    """In coded orientation."""
     to_rgb, _ = _matrices(layout, color)
-    luma, *others = (_as_float(plane) for plane in planes[: 1 if layout.is_gray else 3])
+    luma, *others = (_as_float(plane) for plane in planes)
     if layout.is_gray:
         codes = luma
     elif layout.is_rgb:
@@ -97,7 +155,7 @@ def planes_to_rgb(planes: Planes, layout: PlaneLayout, color: ColorTags, rotatio
         log2_h, log2_w = layout.chroma_shift(1)
         chroma = [upsample(plane, height, width, log2_h, log2_w, color.chroma_location) for plane in others]
         codes = cv2.merge([luma, *chroma])
-    return _turn(cv2.transform(codes, to_rgb), rotation)
+    return np.asarray(cv2.transform(codes, to_rgb), np.float32)
 
 
 def _as_float(plane: NDArray[Any]) -> Image:
@@ -117,9 +175,16 @@ def _float_planes(rgb: Image, layout: PlaneLayout, color: ColorTags) -> list[Ima
 
 
 def _quantise(plane: Image, layout: PlaneLayout) -> NDArray[Any]:
+    """May write into `plane`."""
     if layout.is_float:
         return np.ascontiguousarray(plane, np.float32)
-    return np.clip(np.rint(plane), 0, layout.max_code).astype(layout.dtype)
+    return _rounded(plane, layout.max_code).astype(layout.dtype)
+
+
+def _rounded(values: Image, top: float) -> Image:
+    """In place: to the nearest whole number in [0, top]."""
+    np.rint(values, out=values)
+    return np.clip(values, 0, np.float32(top), out=values)
 
 
 def rgb_to_planes(
@@ -136,8 +201,25 @@ def rgb_to_planes(
     return tuple(planes)
 
 
+def blend_box(box: Box, layout: PlaneLayout, rotation: int, width: int, height: int) -> Box:
+    """The box around `box` that `blend_planes` takes: whole chroma samples, and room for the chroma's filter.
+
+    Args:
+        box: in the upright picture of width × height pixels, not empty.
+    """
+    coded = (height, width) if rotation in (90, 270) else (width, height)
+    wide = _blocks(_turned_box(box, rotation, *coded), layout, *coded, margin=3)
+    return _turned_box(wide, -rotation, width, height)
+
+
 def blend_planes(
-    planes: Planes, rgb: Image, alpha: Image, layout: PlaneLayout, color: ColorTags, rotation: int = 0
+    planes: Planes,
+    rgb: Image,
+    alpha: Image | None,
+    layout: PlaneLayout,
+    color: ColorTags,
+    rotation: int = 0,
+    box: Box | None = None,
 ) -> Planes:
     """Lay new colour over source planes: source + α · (new − source), in code values.
 
@@ -147,55 +229,54 @@ def blend_planes(
     Args:
         planes: the source's, in coded orientation.
         rgb: upright R'G'B' [H, W, 3] float32.
-        alpha: upright matte [H, W] float32 in [0, 1].
+        alpha: upright matte [H, W] float32 in [0, 1]; None: 1 everywhere.
+        box: where `rgb` and `alpha` lie in the upright picture, from `blend_box`; None: they cover it.
     """
-    rgb, alpha = _turn(rgb, -rotation), _turn(alpha, -rotation)
-    box = _bounding_box(alpha, layout)
-    if box is None:
-        return planes
-    top, bottom, left, right = box
-    matte = np.ascontiguousarray(alpha[top:bottom, left:right], np.float32)
-    fresh = _float_planes(rgb[top:bottom, left:right], layout, color)
+    fresh = _float_planes(_turn(rgb, -rotation), layout, color)
+    matte = None if alpha is None else _turn(alpha, -rotation)
+    rows, columns = planes[0].shape
+    left, top, _, _ = (0, 0, 0, 0) if box is None else _turned_box(box, rotation, columns, rows)
     blended = list(planes)
     for number, new in enumerate(fresh):
         log2_h, log2_w = layout.chroma_shift(number)
-        weight = downsample(matte, log2_h, log2_w, color.chroma_location) if log2_h or log2_w else matte
         height, width = new.shape
         window = (slice(top >> log2_h, (top >> log2_h) + height), slice(left >> log2_w, (left >> log2_w) + width))
-        blended[number] = result = planes[number].copy()
-        source = _as_float(result[window])
-        result[window] = _quantise(_as_float(source + weight * (new - source)), layout)
+        if matte is not None:
+            weight = downsample(matte, log2_h, log2_w, color.chroma_location) if log2_h or log2_w else matte
+            source = planes[number][window]
+            new -= source
+            new *= weight
+            new += source
+        quantised = _quantise(new, layout)
+        if quantised.shape != planes[number].shape:
+            blended[number] = planes[number].copy()
+            blended[number][window] = quantised
+        else:
+            blended[number] = quantised
     return tuple(blended)
-
-
-def _bounding_box(alpha: Image, layout: PlaneLayout) -> tuple[int, int, int, int] | None:
-    """(top, bottom, left, right) around alpha > 0, wide enough for the chroma filter and aligned to its blocks."""
-    rows, columns = np.flatnonzero(alpha.any(axis=1)), np.flatnonzero(alpha.any(axis=0))
-    if not rows.size:
-        return None
-    log2_h, log2_w = layout.chroma_shift(1)
-    edges: list[int] = []
-    for used, size, block in ((rows, alpha.shape[0], 1 << log2_h), (columns, alpha.shape[1], 1 << log2_w)):
-        margin = 0 if block == 1 else 3 * block
-        first, last = int(used[0]) - margin, int(used[-1]) + margin
-        edges += [max(0, first // block * block), min(size, (last // block + 1) * block)]
-    return edges[0], edges[1], edges[2], edges[3]
 
 
 def quantize(rgb: Image) -> NDArray[np.uint8]:
     """R'G'B' in [0, 1] → uint8 of the same shape, rounded and clipped."""
-    return np.clip(np.rint(rgb * np.float32(255.0)), 0, 255).astype(np.uint8)
+    return _rounded(rgb * np.float32(255.0), 255.0).astype(np.uint8)
 
 
 def to_network(rgb: Image) -> Image:
     """R'G'B' [H, W, 3] in [0, 1] → [3, H, W] float32 in [−1, 1], contiguous."""
-    return np.ascontiguousarray((rgb * np.float32(2) - np.float32(1)).transpose(2, 0, 1), np.float32)
+    planes = np.empty((rgb.shape[2], *rgb.shape[:2]), np.float32)
+    for plane, values in zip(planes, cv2.split(rgb), strict=True):
+        np.multiply(values, np.float32(2), out=plane)
+    planes -= np.float32(1)
+    return planes
 
 
 def from_network(image: Tensor | NDArray[Any]) -> Image:
     """[3, H, W] in [−1, 1] → R'G'B' [H, W, 3] float32 in [0, 1], not clipped, contiguous."""
     array = image.detach().float().cpu().numpy() if isinstance(image, Tensor) else np.asarray(image, np.float32)
-    return np.ascontiguousarray(array.transpose(1, 2, 0) * np.float32(0.5) + np.float32(0.5))
+    rgb = np.asarray(cv2.merge(list(array)), np.float32)
+    rgb *= np.float32(0.5)
+    rgb += np.float32(0.5)
+    return rgb
 
 
 def to_uint8(image: Tensor, rounding: Literal["nearest", "truncate"] = "nearest") -> Tensor:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -45,6 +46,7 @@ def axis_operator(
     offset: float,
     kernel: Kernel = "cubic",
     edge: Literal["reflect", "clip"] = "reflect",
+    first: int = 0,
 ) -> csr_array:
     """Matrix [out_size, in_size] float32 that resamples one axis; its rows sum to 1.
 
@@ -57,12 +59,13 @@ def axis_operator(
         offset: where the first out sample begins, in in-samples.
         kernel: cubic (Keys, a = −½), bspline (cubic, not prefiltered: soft), triangle (bilinear) or lanczos3.
         edge: beyond the ends: reflect (the last sample repeats: … b a | a b …), or clip (the kernel is cut off).
+        first: number of the first out sample that is wanted; the operator's first row is its.
     """
     evaluate, radius = KERNELS[kernel]
     stretch = max(1.0, 1.0 / scale)
-    centers = (np.arange(out_size) + 0.5) / scale + offset - 0.5
-    first = np.ceil(centers - radius * stretch).astype(np.int64)
-    taps = first[:, None] + np.arange(int(2 * radius * stretch) + 2)
+    centers = (np.arange(first, first + out_size) + 0.5) / scale + offset - 0.5
+    lowest = np.ceil(centers - radius * stretch).astype(np.int64)
+    taps = lowest[:, None] + np.arange(int(2 * radius * stretch) + 2)
     weights = evaluate((taps - centers[:, None]) / stretch)
     weights[np.abs(weights) < 1e-9] = 0.0  # lanczos at whole distances: rounding noise, not a tap
     if edge == "clip":
@@ -88,8 +91,14 @@ def _along_rows(operator: csr_array, image: NDArray[np.float32]) -> NDArray[np.f
 
 
 def _along_columns(operator: csr_array, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    turned = _along_rows(operator, np.ascontiguousarray(image.swapaxes(0, 1)))
-    return np.ascontiguousarray(turned.swapaxes(0, 1))
+    return _transposed(_along_rows(operator, _transposed(image)))
+
+
+def _transposed(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[H, W] or [H, W, C] → [W, H] or [W, H, C], contiguous."""
+    if image.ndim == 2 or 1 < image.shape[2] <= 4:
+        return np.asarray(cv2.transpose(image), np.float32)  # in blocks: several times quicker
+    return np.ascontiguousarray(image.swapaxes(0, 1))
 
 
 def _cubic(distance: NDArray[np.float64]) -> NDArray[np.float64]:
