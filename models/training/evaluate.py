@@ -3,27 +3,41 @@
     python -m models.training.evaluate models/weights/lite_toon.safetensors
     python -m models.training.evaluate models/weights/lite_ink.safetensors --samples heads --target ink
 
-print the numbers of the model cards.
+print agreement with the target alone;
+
+    python -m models.training.evaluate models/weights/lite_edit.safetensors --samples heads --report edit.json --record
+
+measures all that the card states (models/training/measure), writes it as JSON, prints it as Markdown, and puts the
+figures into the file's record (models/training/record.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
+import yaml
 
 from models.checkpoint import load_checkpoint
+from models.errors import UserError
 from models.styleganex import StyleGANEX
 from models.training.batches import Batch, as_tensor
 from models.training.data import HELD_OUT, load_photographs, make_example
 from models.training.encoder import render
 from models.training.losses import psnr, ssim
+from models.training.measure.report import Material, measure
 from models.training.pairs import PairSettings, PairSource
+from models.training.record import RECORDS, put_measured
 from models.training.samples import open_samples
+
+HEADS_HELD_OUT = 40
+"""As in the recipes."""
 
 
 class Score(NamedTuple):
@@ -74,25 +88,75 @@ def sample_batch(net: StyleGANEX, folder: str, settings: PairSettings) -> Batch:
         source.close()
 
 
-def main() -> None:
+def edit_units(recipe: Path) -> dict[str, float]:
+    """What strength 1 of each edit of a recipe means.
+
+    Raises:
+        UserError: no such recipe.
+    """
+    try:
+        edits = yaml.safe_load(recipe.read_text(encoding="utf-8"))["data"].get("edits", {})
+        return {name: float(settings.get("unit", 1.0)) for name, settings in edits.items()}
+    except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
+        raise UserError(f"{recipe}: no edits can be read ({error!r})", "give the recipe of the model") from error
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare a trained model with the pictures it learned.")
-    parser.add_argument("weights")
+    parser.add_argument("weights", type=Path)
     parser.add_argument("--count", type=int, default=16, help="photographs")
     parser.add_argument("--samples", help="folder of samples instead of photographs; its last ones are held out")
     parser.add_argument("--input", default="image", choices=["image", "sketch", "parsing"])
     parser.add_argument("--target", default="image")
     parser.add_argument("--degrade", type=float, help="factor of reduction, for super-resolution")
-    arguments = parser.parse_args()
-    net = load_checkpoint(arguments.weights)
-    if arguments.samples is None:
-        batch = held_out_batch(arguments.count, 256)
+    full = parser.add_argument_group("everything that a card states")
+    full.add_argument("--report", type=Path, metavar="JSON", help="measure all and write it here")
+    full.add_argument("--held-out", type=int, default=HEADS_HELD_OUT, help="the last so many samples are measured on")
+    full.add_argument("--test", type=Path, metavar="DIR", help="… or all of this set, which no training saw")
+    full.add_argument("--clip", type=Path, action="append", metavar="NPZ", help="default: those in clips/ of the sets")
+    full.add_argument("--recipe", type=Path, help="YAML that says what strength 1 of an edit means")
+    full.add_argument(
+        "--record", type=Path, nargs="?", const=RECORDS, metavar="RECORDS", help="put the figures into this file"
+    )
+    asked = parser.parse_args(arguments)
+    if asked.report is not None and asked.samples is None:
+        parser.error("--report needs --samples")
+    return asked
+
+
+def _report(asked: argparse.Namespace) -> None:
+    sets = [Path(asked.samples), *([asked.test] if asked.test is not None else [])]
+    clips = asked.clip or sorted(path for folder in sets for path in (folder / "clips").glob("*.npz"))
+    units = edit_units(asked.recipe) if asked.recipe is not None else None
+    report = measure(asked.weights, Material(sets[0], asked.held_out, asked.test, tuple(clips), units))
+    report.write(asked.report)
+    print(report.markdown())
+    if asked.record is not None:
+        put_measured(asked.record, report.to_dict())
+
+
+def _compare(asked: argparse.Namespace) -> None:
+    net = load_checkpoint(asked.weights)
+    if asked.samples is None:
+        batch = held_out_batch(asked.count, 256)
     else:
-        degrade = None if arguments.degrade is None else (arguments.degrade, arguments.degrade)
-        settings = PairSettings(input=arguments.input, target=arguments.target, degrade=degrade, held_out=6)
-        batch = sample_batch(net, arguments.samples, settings)
+        degrade = None if asked.degrade is None else (asked.degrade, asked.degrade)
+        settings = PairSettings(input=asked.input, target=asked.target, degrade=degrade, held_out=6)
+        batch = sample_batch(net, asked.samples, settings)
     for name, score in compare(net, batch).items():
         print(f"{name:18} PSNR {score.psnr:6.2f} dB   SSIM {score.ssim:.4f}")
 
 
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 measured, 2 the user's mistake (two lines say what and what to do)."""
+    asked = _parse(arguments)
+    try:
+        (_compare if asked.report is None else _report)(asked)
+    except UserError as error:
+        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
