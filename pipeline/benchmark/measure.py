@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -44,10 +45,27 @@ def in_pairs(reference: Callable[[], object], ours: Callable[[], object], repeat
     return Pairs(tuple(row[0] for row in rows), tuple(row[1] for row in rows))
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype, size: int = 2048) -> float:
-    """Floating-point operations per second of a large product of matrices, the best of five."""
-    a = torch.randn(size, size, device=device).to(dtype)
-    return 2 * size**3 / min(seconds(lambda: a @ a, device) for _ in range(5))
+def matmul_rate(device: torch.device, dtype: torch.dtype, size: int | None = None) -> float:
+    """Floating-point operations per second of a large product of matrices, the best of five.
+
+    Args:
+        size: rows and columns; None: 2048 on a CPU, 8192 on a GPU.
+    """
+    side = size or (2048 if device.type == "cpu" else 8192)
+    a = torch.randn(side, side, device=device).to(dtype)
+    with _as_convolutions():
+        return 2 * side**3 / min(seconds(lambda: a @ a, device) for _ in range(5))
+
+
+@contextlib.contextmanager
+def _as_convolutions() -> Iterator[None]:
+    """Let float32 products use TF32 where float32 convolutions do (PyTorch's own defaults differ between the two)."""
+    before = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 def copy_rate(device: torch.device, numbers: int = 1 << 25) -> float:

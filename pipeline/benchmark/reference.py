@@ -11,11 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.config import ALIGNED_SIZE
+from models.encoder import Content
 from models.fusion import SkipFusion
 from models.latent import Latent
 from models.layers import ModulatedConv, RescaledUpConv, StyledConv, ToRGB, UpConv
 from models.ops import Blur, Upsample
-from models.styleganex import StyleGANEX
+from models.styleganex import Noise, StyleGANEX
 
 
 def frame(net: StyleGANEX, x1: Tensor, aligned: Tensor) -> Tensor:
@@ -110,3 +112,47 @@ def filtered(x: Tensor, kernel: Tensor, up: int, before: int, after: int) -> Ten
     padded = F.pad(raised.view(batch * channels, 1, height * up, width * up), (before, after, before, after))
     y = F.conv2d(padded, kernel.flip(2, 3))
     return y.view(batch, channels, *y.shape[2:])
+
+
+class ReferenceNet(StyleGANEX):
+    """A network's weights behind the calls that the stages make, each answered by the reference formulation.
+
+    Attributes:
+        seen: (height, width) of every x1 so far.
+    """
+
+    def __init__(self, net: StyleGANEX) -> None:
+        nn.Module.__init__(self)
+        self.__dict__.update(net.__getstate__())
+        self._precision = "fp32"
+        self.seen: list[tuple[int, int]] = []
+
+    def encode_content(self, x1: Tensor) -> Content:
+        """One sample at a time, each with its second pass over an aligned crop, as the published script does."""
+        assert self.encoder is not None
+        contents = []
+        for x in x1.split(1):
+            self.seen.append((x.shape[2], x.shape[3]))
+            contents.append(self.encoder(x)[0])
+            if self.config.input_channels == 3:
+                self.encoder(x.new_zeros(1, 3, ALIGNED_SIZE, ALIGNED_SIZE))
+        if len(contents) == 1:
+            return contents[0]
+        features = [each.feature for each in contents if each.feature is not None]
+        rgbs = [each.feature_rgb for each in contents if each.feature_rgb is not None]
+        skips = tuple(torch.cat(level) for level in zip(*(each.skips for each in contents), strict=True))
+        return Content(torch.cat(features), skips, torch.cat(rgbs))
+
+    def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
+        """One sample at a time, without edits and noise."""
+        assert edit is None
+        assert noise is None
+        assert latent.feature is not None
+        pictures = []
+        for i in range(latent.feature.shape[0]):
+            one = slice(i, i + 1)
+            wplus = latent.wplus[one] if len(latent.wplus) > 1 else latent.wplus
+            pictures.append(
+                synthesize(self, Latent(wplus, latent.feature[one], tuple(skip[one] for skip in latent.skips)))
+            )
+        return torch.cat(pictures)

@@ -1,48 +1,105 @@
-"""Measure the network against a plain formulation of itself, pair by pair in one run."""
+"""Measure network, stages and pipeline against a plain formulation of the same network, pair by pair in one run."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
+from pathlib import Path
 
 from pipeline.errors import ConfigError
+
+PARTS = ("network", "pipeline", "cost")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to measure."""
-    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of the tables")
+    parser.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="write benchmark.json, .md and .svg there")
     parser.add_argument("--model", default="lite_toon", help="name, path, or full|lite|tiny with random weights")
-    parser.add_argument("--size", default="256x256", metavar="WxH", help="network input in pixels, multiples of 8")
-    parser.add_argument("--precision", choices=["fp32", "bf16", "fp16"], default="fp32")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:0")
+    parser.add_argument("--size", nargs="+", default=["256x256"], metavar="WxH", help="network inputs, multiples of 8")
+    parser.add_argument("--batch-size", nargs="+", type=int, default=[1], metavar="N", help="frames per pass")
+    parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16", "fp16"], default=["fp32"])
+    parser.add_argument(
+        "--device", nargs="+", default=["auto"], help="auto (the GPU where there is one, and the CPU), cpu, cuda:0, …"
+    )
     parser.add_argument("--threads", type=int, default=None, help="CPU threads; default: all cores")
     parser.add_argument("--repeat", type=int, default=5, help="pairs per row")
-    parser.add_argument("--no-memory", action="store_true", help="leave out peaks of memory (two more processes)")
+    parser.add_argument("--frames", type=int, default=24, help="of the clip for stages and pipeline")
+    parser.add_argument(
+        "--parts",
+        nargs="+",
+        choices=PARTS,
+        default=(),
+        help="default: all; the network alone for random weights",
+    )
+    parser.add_argument("--quick", action="store_true", help="less than a minute: two pairs, small clips")
+    parser.add_argument("--no-memory", action="store_true", help="leave out what needs processes of its own")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the table or JSON; exit status 0."""
+    """Print the tables or JSON; exit status 0."""
     import os
 
-    from pipeline.benchmark.network import Setup, compare, table
-    from pipeline.resources import choose_device
+    from pipeline.benchmark.plan import Plan, measure
+    from pipeline.benchmark.tables import markdown
 
-    sides = arguments.size.lower().split("x")
-    if len(sides) != 2 or not all(side.isdigit() and int(side) > 0 and int(side) % 8 == 0 for side in sides):
-        raise ConfigError(f"--size {arguments.size}: not a size", "give WxH in pixels, multiples of 8, e.g. 336x400")
-    for name in ("repeat", "threads"):
+    for name in ("repeat", "threads", "frames"):
         if (value := getattr(arguments, name)) is not None and value < 1:
             raise ConfigError(f"--{name} {value}: too few", "give 1 or more")
-    setup = Setup(
+    if min(arguments.batch_size) < 1:
+        raise ConfigError(f"--batch-size {min(arguments.batch_size)}: too few", "give 1 or more")
+    plan = Plan(
         model=arguments.model,
-        width=int(sides[0]),
-        height=int(sides[1]),
-        precision=arguments.precision,
-        device=choose_device(arguments.device),
+        sizes=tuple(_size(text) for text in arguments.size),
+        batches=tuple(arguments.batch_size),
+        precisions=tuple(arguments.precision),
+        devices=_devices(arguments.device),
         threads=arguments.threads or os.cpu_count() or 1,
         repeat=arguments.repeat,
+        parts=tuple(arguments.parts),
+        frames=arguments.frames,
         memory=not arguments.no_memory,
+        quick=arguments.quick,
     )
-    result = compare(setup)
-    print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else table(result))
+    if arguments.output is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+    if not arguments.verbose:  # what each of many runs says of its output
+        logging.getLogger("stages").setLevel(logging.WARNING)
+    result = measure(plan)
+    text = markdown(result)
+    if arguments.output is not None:
+        _write(arguments.output, result, text)
+    print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else text)
     return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.lower().split("x")
+    if len(sides) != 2 or not all(side.isdigit() and int(side) > 0 and int(side) % 8 == 0 for side in sides):
+        raise ConfigError(f"--size {text}: not a size", "give WxH in pixels, multiples of 8, e.g. 336x400")
+    return int(sides[0]), int(sides[1])
+
+
+def _devices(wanted: list[str]) -> tuple[str, ...]:
+    from pipeline.resources import choose_device
+
+    found: list[str] = []
+    for device in wanted:
+        found += [choose_device("auto"), "cpu"] if device == "auto" else [choose_device(device)]
+    return tuple(dict.fromkeys(found))
+
+
+def _write(folder: Path, result: dict[str, object], text: str) -> None:
+    """Each under another name first: nothing half-written stands under the final one."""
+    from pipeline.benchmark.plot import svg
+
+    files = {
+        "benchmark.json": json.dumps(result, indent=2, ensure_ascii=False) + "\n",
+        "benchmark.md": text + "\n\n![plot](benchmark.svg)\n",
+        "benchmark.svg": svg(result),
+    }
+    for name, content in files.items():
+        part = folder / f"{name}.part"
+        part.write_text(content, encoding="utf-8")
+        part.replace(folder / name)
