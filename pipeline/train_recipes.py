@@ -20,13 +20,18 @@ from models.training.pairs import PairSource
 from models.training.photographs import ExampleBank
 from models.training.pictures import PictureSource
 from models.training.refine import RefineLearner
-from models.training.samples import open_samples
+from models.training.samples import Samples, open_samples
 from pipeline.errors import ConfigError
 from pipeline.train_config import FacesSettings, FolderSettings, RealSettings, TrainConfig
 
 
-def make_learner(config: TrainConfig, model: ModelConfig, world: World, device: torch.device) -> Learner:
+def make_learner(
+    config: TrainConfig, model: ModelConfig, world: World, device: torch.device, samples: Samples | None = None
+) -> Learner:
     """The learner of `config.recipe`.
+
+    Args:
+        samples: instead of what is in data.folder, for the recipes encoder and refine.
 
     Raises:
         UserError: a file that is missing or does not fit, or settings that do not go together.
@@ -35,11 +40,11 @@ def make_learner(config: TrainConfig, model: ModelConfig, world: World, device: 
     if config.recipe == "generator":
         return _generator(config, model, init, world, device)
     if config.recipe == "refine":
-        return _refine(config, init, world, device)
+        return _refine(config, init, world, device, samples)
     directions, known = _directions(config)
     return EncoderLearner(
         model,
-        _pairs(config, model, known, world, device),
+        _pairs(config, model, known, world, device, samples),
         config.loss,
         config.optimizer,
         config.encoder,
@@ -75,10 +80,12 @@ def _generator(
     )
 
 
-def _refine(config: TrainConfig, init: StyleGANEX | None, world: World, device: torch.device) -> RefineLearner:
+def _refine(
+    config: TrainConfig, init: StyleGANEX | None, world: World, device: torch.device, samples: Samples | None
+) -> RefineLearner:
     if init is None:
         raise ConfigError("init: recipe refine needs the network that is refined", "set init to its weight file")
-    source = _pairs(config, init.config, None, world, device)
+    source = _pairs(config, init.config, None, world, device, samples)
     return RefineLearner(
         init,
         source,
@@ -93,11 +100,17 @@ def _refine(config: TrainConfig, init: StyleGANEX | None, world: World, device: 
 
 
 def _pairs(
-    config: TrainConfig, model: ModelConfig, directions: Tensor | None, world: World, device: torch.device
+    config: TrainConfig,
+    model: ModelConfig,
+    directions: Tensor | None,
+    world: World,
+    device: torch.device,
+    samples: Samples | None,
 ) -> Source:
     data, seed = config.data, config.run.seed
     if isinstance(data, FolderSettings):
-        return PairSource(open_samples(data.folder, data.last), data, model, seed, world.rank, world.size)
+        samples = samples or open_samples(data.folder, data.last)
+        return PairSource(samples, data, model, seed, world.rank, world.size)
     if isinstance(data, FacesSettings):
         original = load_checkpoint(data.original)
         toonified = load_checkpoint(data.toonified) if data.toonified is not None else None

@@ -1,24 +1,32 @@
 """From the averaged weights of a run to the file that ships: half precision, and an average latent that is one.
 
-`python -m models.training.export output/train_lite_ink/weights.safetensors models/weights/lite_ink.safetensors`
+    python -m models.training.export output/train_lite_ink/weights.safetensors models/weights/lite_ink.safetensors \\
+        --recipe configs/train_lite_ink.yaml --set data.folder=output/heads
+
+writes the file, and with --recipe its record beside it (record.py): how it came to be, from the run's own log.
 """
 
 from __future__ import annotations
 
 import argparse
+import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from torch import Tensor, nn
 
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import ALIGNED_SIZE
+from models.errors import UserError
 from models.styleganex import StyleGANEX
 from models.training.batches import as_tensor
 from models.training.data import load_portraits, make_example
 from models.training.pictures import PictureSettings, PictureSource
+from models.training.record import RECORDS, new_record, put_record
 from models.training.samples import open_samples
 
 
@@ -71,14 +79,62 @@ def export(source: Path, target: Path, heads: Path | None = None, metadata: Mapp
     save_checkpoint(net, target, {**net.metadata, "licence": "Apache-2.0", **(metadata or {})})
 
 
-def main() -> None:
+def processor() -> str:
+    """What this machine calls its CPU."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Pack trained weights for shipping.")
-    parser.add_argument("source", type=Path)
+    parser.add_argument("source", type=Path, help="weights.safetensors in the folder of a finished run")
     parser.add_argument("target", type=Path)
     parser.add_argument("--heads", type=Path, help="samples for the mean w+; default: the training portraits")
-    arguments = parser.parse_args()
-    export(arguments.source, arguments.target, arguments.heads, {"model": arguments.target.stem})
+    kept = parser.add_argument_group("the record")
+    kept.add_argument("--recipe", type=Path, help="YAML that the run was trained with; writes the record")
+    kept.add_argument("--set", action="append", default=[], metavar="SETTING=VALUE", help="as it was given to train")
+    kept.add_argument("--hardware", help="what it was trained on; default: this CPU")
+    kept.add_argument("--records", type=Path, help="default: records.json beside the target")
+    return parser.parse_args(arguments)
+
+
+def _write_record(asked: argparse.Namespace) -> None:
+    overrides = {}
+    for text in asked.set:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: no value", "write it as --set SETTING=VALUE")
+        overrides[name.strip()] = yaml.safe_load(value)
+    heads = "" if asked.heads is None else " --heads output/heads"
+    weights = f"output/{asked.recipe.stem}/weights.safetensors"
+    record = new_record(
+        asked.target,
+        asked.source.parent,
+        asked.recipe,
+        overrides,
+        hardware=asked.hardware or processor(),
+        torch=torch.__version__,
+        export=f"python -m models.training.export {weights} {asked.target}{heads}",
+    )
+    put_record(asked.records or asked.target.with_name(RECORDS.name), asked.target.stem, record)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 written, 2 the user's mistake (two lines say what and what to do)."""
+    asked = _parse(arguments)
+    try:
+        export(asked.source, asked.target, asked.heads, {"model": asked.target.stem})
+        if asked.recipe is not None:
+            _write_record(asked)
+    except UserError as error:
+        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

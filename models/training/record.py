@@ -4,7 +4,7 @@ One record per file, by its stem:
 
     state         "complete", or "early": made before records were kept, some entries unknown (null)
     sha256, bytes of the file
-    recipe        configs/*.yaml, and `overrides`: dotted setting → value laid over it
+    recipe        configs/*.yaml, and `overrides`: dotted setting → value laid over it, places left out
     init          {file, sha256} that the run began from, or null
     heads         {count, seed, size, variants, version} of the set as the run saw it, or null: no synthetic heads
     seed, threads, steps, seconds, hardware, torch
@@ -38,6 +38,8 @@ ENTRIES = (
     "hardware", "torch", "first_losses", "last_loss", "held_out", "measured_on", "commands",
 )  # fmt: skip
 MAY_BE_NULL = ("init", "heads")
+PLACES = ("data.folder", "output")
+"""Settings that say where, not what; a record leaves them out."""
 
 Record = dict[str, Any]
 
@@ -92,18 +94,19 @@ def new_record(
         UserError: the run or the recipe cannot be read, or the set of heads is not as the renderer leaves it.
     """
     settings = _settings(recipe, overrides)
+    kept = {name: value for name, value in overrides.items() if name not in PLACES}
     losses, seconds = _read_log(run / "losses.csv")
     data, asked = settings.get("data", {}), settings.get("run", {})
     init = settings.get("init")
     heads = heads_record(Path(data["folder"]), data.get("last")) if data.get("kind") == "samples" else None
-    train = " ".join(["python run_pipeline.py train --config", str(recipe), *_set_arguments(overrides)])
+    train = " ".join(["python run_pipeline.py train --config", str(recipe), *_set_arguments(kept)])
     made = [] if heads is None else [heads_command(heads)]
     return {
         "state": "complete",
         "sha256": file_sha256(weights),
         "bytes": weights.stat().st_size,
         "recipe": str(recipe),
-        "overrides": dict(overrides),
+        "overrides": kept,
         "init": None if init is None else {"file": str(init), "sha256": file_sha256(Path(init))},
         "heads": heads,
         "seed": asked.get("seed", 0),
@@ -161,8 +164,9 @@ def _settings(recipe: Path, overrides: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _set_arguments(overrides: Mapping[str, Any]) -> list[str]:
-    shown = {name: "output/heads" if name == "data.folder" else value for name, value in overrides.items()}
-    return [f"--set {name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in shown.items()]
+    return [
+        f"--set {name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in overrides.items()
+    ]
 
 
 def _read_log(path: Path) -> tuple[list[float], float]:
