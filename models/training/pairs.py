@@ -15,6 +15,7 @@ from models.errors import UserError
 from models.training.batches import Batch, as_tensor, mask_tensor, sketch_tensor
 from models.training.degrade import apply_table, camera_noise, colour_change, degrade_image
 from models.training.palette import palette_code
+from models.training.proportions import Proportions, bend
 from models.training.samples import Samples
 from models.training.settings import Settings
 from models.training.views import Face, ViewSettings, aligned_view, draw_view, sampling_grid, take
@@ -36,6 +37,8 @@ class PairSettings(Settings):
     """Array that the network sees; sketch and parsing need a model of 1 and 19 input channels."""
     target: str = "image"
     """Array that it should draw: toon3d, ink, image, …"""
+    proportions: Proportions | None = None
+    """How much of the target's own proportions (`toon_landmarks`) is learned; null: all."""
     edits: dict[str, EditSettings] = Field(default_factory=dict)
     """Edits by NAME, whose arrays `variant_NAME` are the targets; one direction is learned for each, in this order."""
     unchanged: float = Field(default=0.3, ge=0, le=1)
@@ -199,10 +202,14 @@ class PairSource:
         names = [settings.input, target, "landmarks"]
         names += ["attributes", f"attributes_{edit}"] if edit is not None else []
         names += ["parsing"] if settings.palette else []
+        names += ["toon_landmarks"] if settings.proportions is not None else []
         arrays = self._samples.load(draw.index, names)
-        for name in (settings.input, target):
+        for name in (settings.input, target, *(["toon_landmarks"] if settings.proportions is not None else [])):
             if name not in arrays:
                 raise UserError(f"training sample {draw.index}: no array {name!r}", "make the set with it")
+        if settings.proportions is not None:
+            drawn = arrays["toon_landmarks"]
+            arrays[target] = bend(arrays[target], drawn, settings.proportions.between(arrays["landmarks"], drawn))
         x, y, which, strength = arrays[settings.input], arrays[target], 0, 0.0
         if edit is not None:
             which, strength = list(settings.edits).index(edit), self._change(arrays, edit, settings.edits[edit])
