@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +16,10 @@ from models.fast_layers import Conv, channels_last
 from models.fast_upsample import UpBlock, UpConv
 from models.fusion import SkipFusion
 from models.generator import Generator
+from models.latent_batch import row
 from models.layers import RescaledUpConv, StyledConv, ToRGB
 from models.layers import UpConv as PlainUpConv
+from models.moments import Moments
 from models.ops import SQRT2
 from models.winograd import Winograd
 
@@ -129,14 +130,20 @@ class FastFusion:
         self._transform = Conv(transform.weight, bias=transform.bias.detach(), slope=activation.negative_slope)
         self._out = Conv(fusion.fusion_out.weight, bias=fusion.fusion_out.bias.detach())
 
-    def __call__(self, x: Tensor, rgb: Tensor, skip: Tensor, direction: Tensor | None) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, x: Tensor, rgb: Tensor, skip: Tensor, direction: Tensor | None, moments: Moments | None = None
+    ) -> tuple[Tensor, Tensor]:
         """As SkipFusion.forward, batch size 1."""
-        y = self._transform(skip)
+        y = self._transform(channels_last(skip))
         if direction is not None and self._fusion.attention:
-            y = self._fusion.attend(x, y, direction)
+            y = self._fusion.attend(x, y, direction, moments)
         if self._fusion.skip_to_rgb:
             rgb = self._fusion.fusion_skip(torch.cat([rgb, y], dim=1))
         return self._out(x, y), rgb
+
+    def compare(self, x: Tensor, skip: Tensor) -> Tensor:
+        """What the attention looks at; SkipFusion.compare."""
+        return self._fusion.compare(x, self._transform(channels_last(skip)))
 
 
 def prepare_blocks(wplus: Tensor, convs: Sequence[FastStyledConv], to_rgbs: Sequence[ToRGB]) -> list[Block]:
@@ -152,6 +159,54 @@ def prepare_blocks(wplus: Tensor, convs: Sequence[FastStyledConv], to_rgbs: Sequ
         else:
             blocks.append(SameBlock(pair, own, to_rgb))
     return blocks
+
+
+class FastSteps:
+    """See models.steps.Steps."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        convs: Sequence[FastStyledConv],
+        to_rgbs: Sequence[ToRGB],
+        fusions: Sequence[FastFusion],
+        blocks: Sequence[Block],
+        edit: Tensor | None,
+    ) -> None:
+        self._generator, self._convs, self._to_rgbs = generator, convs, to_rgbs
+        self._fusions, self._blocks, self._edit = fusions, blocks, edit
+
+    def start(self, feature: Tensor | None, feature_rgb: Tensor | None, noise: Tensor | None) -> tuple[Tensor, Tensor]:
+        """See Steps."""
+        if feature is not None and feature_rgb is not None and self._generator.feature_index == 1:
+            return channels_last(feature), feature_rgb
+        if feature is None:
+            feature = F.adaptive_avg_pool2d(self._generator.constant, 32)
+        size = (feature.shape[2], feature.shape[3])
+        x, rgb = self._blocks[0](channels_last(feature), (self._convs[0].noise(noise, *size), None), False)
+        assert x is not None
+        return x, rgb
+
+    def fuse(
+        self, k: int, x: Tensor, rgb: Tensor, skip: Tensor, moments: Moments | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """See Steps."""
+        return self._fusions[k](x, rgb, skip, self._direction(k), moments)
+
+    def compare(self, k: int, x: Tensor, skip: Tensor) -> Tensor:
+        """See Steps."""
+        return self._fusions[k].compare(x, skip)
+
+    def block(self, k: int, x: Tensor, rgb: Tensor, noise: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        """See Steps; the feature after the last block is empty."""
+        pair = self._convs[2 * k + 1 : 2 * k + 3]
+        height, width = (int(side * (1 + pair[0].doubles)) for side in x.shape[2:])
+        own = pair[0].noise(noise[0], height, width), pair[1].noise(noise[1], height, width)
+        y, added = self._blocks[k + 1](x, own, k == len(self._blocks) - 2)
+        return x.new_empty(0) if y is None else y, added.add_(self._to_rgbs[k + 1].resample(rgb))
+
+    def _direction(self, k: int) -> Tensor | None:
+        return None if self._edit is None else self._edit[:, 2 * k + 1]
 
 
 class FastGenerator:
@@ -183,48 +238,22 @@ class FastGenerator:
         maps = noise if noise is not None else [None] * len(self._convs)
 
         def one(tensor: Tensor | None, i: int) -> Tensor | None:
-            return None if tensor is None else tensor[i : i + 1] if tensor.shape[0] > 1 else tensor
+            return None if tensor is None else row(tensor, i)
 
         images = []
         for i in range(batch):
-            directions = one(edit, i)
-            fuse = [
-                partial(
-                    fusion,
-                    skip=channels_last(skip[i : i + 1] if skip.shape[0] > 1 else skip),
-                    direction=None if directions is None else directions[:, 2 * k + 1],
-                )
-                for k, (fusion, skip) in enumerate(zip(self._fusions, skips, strict=False))
-            ]
-            prepared = self._layers(wplus[i : i + 1] if wplus.shape[0] > 1 else wplus)
-            images.append(self._draw(prepared, one(feature, i), one(feature_rgb, i), [one(m, i) for m in maps], fuse))
+            steps = self.steps(row(wplus, i), one(edit, i))
+            x, rgb = steps.start(one(feature, i), one(feature_rgb, i), one(maps[0], i))
+            for k in range(len(self._to_rgbs) - 1):
+                if k < min(len(skips), len(self._fusions)):
+                    x, rgb = steps.fuse(k, x, rgb, row(skips[k], i))
+                x, rgb = steps.block(k, x, rgb, (one(maps[2 * k + 1], i), one(maps[2 * k + 2], i)))
+            images.append(rgb)
         return images[0] if batch == 1 else torch.cat(images)
 
-    def _draw(
-        self,
-        blocks: Sequence[Block],
-        feature: Tensor | None,
-        feature_rgb: Tensor | None,
-        maps: Sequence[Tensor | None],
-        fusions: Sequence[Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]],
-    ) -> Tensor:
-        if feature is not None and feature_rgb is not None and self._generator.feature_index == 1:
-            x, rgb = channels_last(feature), feature_rgb
-        else:
-            if feature is None:
-                feature = F.adaptive_avg_pool2d(self._generator.constant, 32)
-            size = (feature.shape[2], feature.shape[3])
-            x, rgb = blocks[0](channels_last(feature), (self._convs[0].noise(maps[0], *size), None), False)
-        for k, (block, layer) in enumerate(zip(blocks[1:], self._to_rgbs[1:], strict=True)):
-            assert x is not None
-            if k < len(fusions):
-                x, rgb = fusions[k](x, rgb)
-            pair = self._convs[2 * k + 1 : 2 * k + 3]
-            height, width = (int(side * (1 + pair[0].doubles)) for side in x.shape[2:])
-            noise = pair[0].noise(maps[2 * k + 1], height, width), pair[1].noise(maps[2 * k + 2], height, width)
-            x, added = block(x, noise, k == len(blocks) - 2)
-            rgb = added.add_(layer.resample(rgb))
-        return rgb
+    def steps(self, wplus: Tensor, edit: Tensor | None) -> FastSteps:
+        """The generator for one w+ [1, L, style_dim] and edit [1, L, style_dim], step by step."""
+        return FastSteps(self._generator, self._convs, self._to_rgbs, self._fusions, self._layers(wplus), edit)
 
     def _layers(self, wplus: Tensor) -> list[Block]:
         key = wplus.contiguous().numpy().tobytes()

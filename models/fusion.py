@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from models.config import ModelConfig
 from models.layers import full_precision
+from models.moments import Moments
 
 
 class AdaIN(nn.Module):
@@ -19,9 +20,11 @@ class AdaIN(nn.Module):
         with torch.no_grad():
             self.style.bias.copy_(torch.cat([torch.ones(channels), torch.zeros(channels)]))
 
-    def forward(self, x: Tensor, label: Tensor) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor, moments: Moments | None = None) -> Tensor:
+        """`moments`: of the whole map, where x is a part of it."""
         gamma, beta = self.style(label)[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(beta, F.instance_norm(x, eps=1e-5), gamma)
+        normed = F.instance_norm(x, eps=1e-5) if moments is None else moments.normalize(x, eps=1e-5)
+        return torch.addcmul(beta, normed, gamma)
 
 
 class SkipFusion(nn.Module):
@@ -48,7 +51,9 @@ class SkipFusion(nn.Module):
         self.skip_to_rgb = config.skip_to_rgb
         self.attention = config.attention > 0
 
-    def forward(self, x: Tensor, rgb: Tensor, skip: Tensor, direction: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, rgb: Tensor, skip: Tensor, direction: Tensor | None, moments: Moments | None = None
+    ) -> tuple[Tensor, Tensor]:
         """New feature and running RGB.
 
         Args:
@@ -57,17 +62,27 @@ class SkipFusion(nn.Module):
             skip: [1 or B, skip_channels, H, W], E_k.
             direction: [1 or B, style_dim], the editing vector at this layer. None: no edit, no attention. An edit of
                 strength 0 is a vector of zeros, which does attend.
+            moments: see `attend`.
         """
         y = self.transform(skip)
         if self.attention and direction is not None:
-            y = self.attend(x, y, direction)
+            y = self.attend(x, y, direction, moments)
         y = y.expand(x.shape[0], -1, -1, -1)
         if self.skip_to_rgb:
             with full_precision(x):
                 rgb = self.fusion_skip(torch.cat([rgb, y.to(rgb.dtype)], dim=1))
         return self.fusion_out(torch.cat([x, y], dim=1)), rgb
 
-    def attend(self, x: Tensor, y: Tensor, direction: Tensor) -> Tensor:
-        """The transformed skip feature y, weighted by where the edit `direction` matters (StyleGANEX §4.2)."""
-        difference = torch.cat([x, (x - y).abs()], dim=1)
-        return y * torch.tanh(torch.relu(self.conv(self.norm(difference, self.linear(direction)))))
+    def attend(self, x: Tensor, y: Tensor, direction: Tensor, moments: Moments | None = None) -> Tensor:
+        """The transformed skip feature y, weighted by where the edit `direction` matters (StyleGANEX §4.2).
+
+        Args:
+            moments: of the whole map's `compare`, where x and y are parts of it.
+        """
+        normed = self.norm(self.compare(x, y), self.linear(direction), moments)
+        return y * torch.tanh(torch.relu(self.conv(normed)))
+
+    @staticmethod
+    def compare(x: Tensor, y: Tensor) -> Tensor:
+        """What the attention looks at, [B, 2·C, H, W]."""
+        return torch.cat([x, (x - y).abs()], dim=1)

@@ -72,17 +72,28 @@ class Generator(nn.Module):
             fusions: what happens before block 0, 1, …
         """
         maps = noise if noise is not None else [None] * (len(self.convs) + 1)
-        if feature is not None and feature_rgb is not None and self.feature_index == 1:
-            x, rgb = feature, feature_rgb
-        else:
-            if feature is None:
-                feature = F.adaptive_avg_pool2d(self.constant, 32).expand(wplus.shape[0], -1, -1, -1)
-            x = self.conv1(feature, wplus[:, 0], maps[0])
-            rgb = self.to_rgb1(x, wplus[:, 1], None)
-        for k, to_rgb in enumerate(self.to_rgbs):
+        x, rgb = self.start(wplus, feature, feature_rgb, maps[0])
+        for k in range(len(self.to_rgbs)):
             if k < len(fusions):
                 x, rgb = fusions[k](x, rgb)
-            x = self.convs[2 * k](x, wplus[:, 2 * k + 1], maps[2 * k + 1])
-            x = self.convs[2 * k + 1](x, wplus[:, 2 * k + 2], maps[2 * k + 2])
-            rgb = to_rgb(x, wplus[:, 2 * k + 3], rgb)
+            x, rgb = self.block(k, x, rgb, wplus, maps[2 * k + 1 : 2 * k + 3])
         return rgb
+
+    def start(
+        self, wplus: Tensor, feature: Tensor | None, feature_rgb: Tensor | None, noise: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Feature and RGB before block 0, [B, ·, H/8, W/8]."""
+        if feature is not None and feature_rgb is not None and self.feature_index == 1:
+            return feature, feature_rgb
+        if feature is None:
+            feature = F.adaptive_avg_pool2d(self.constant, 32).expand(wplus.shape[0], -1, -1, -1)
+        x = self.conv1(feature, wplus[:, 0], noise)
+        return x, self.to_rgb1(x, wplus[:, 1], None)
+
+    def block(
+        self, k: int, x: Tensor, rgb: Tensor, wplus: Tensor, noise: Sequence[Tensor | None]
+    ) -> tuple[Tensor, Tensor]:
+        """Feature and running RGB after block k, from those before it; local: what lies far away changes nothing."""
+        x = self.convs[2 * k](x, wplus[:, 2 * k + 1], noise[0])
+        x = self.convs[2 * k + 1](x, wplus[:, 2 * k + 2], noise[1])
+        return x, self.to_rgbs[k](x, wplus[:, 2 * k + 3], rgb)

@@ -19,6 +19,7 @@ from models.fusion import SkipFusion
 from models.generator import Fuse, Generator
 from models.latent import Latent
 from models.precision import Precision, arithmetic, check_precision
+from models.steps import PlainSteps, Steps
 
 Noise = Literal["stored"] | Sequence[Tensor | None] | None
 
@@ -119,6 +120,22 @@ class StyleGANEX(nn.Module):
         Raises:
             ModelError: shapes that do not belong to this model.
         """
+        wplus, maps = self.edited_codes(latent, edit), self.noise_maps(noise)
+        if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
+            return fast.generator(wplus, latent.feature, latent.feature_rgb, maps, latent.skips, edit)
+        fusions: list[Fuse] = [
+            partial(fusion, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
+            for k, (fusion, skip) in enumerate(zip(self.fusion, latent.skips, strict=False))
+        ]
+        with arithmetic(self._precision, wplus.device):
+            return self.generator(wplus, latent.feature, latent.feature_rgb, maps, fusions)
+
+    def edited_codes(self, latent: Latent, edit: Tensor | None = None) -> Tensor:
+        """w+ with the edit added, [1 or B, L, style_dim]; see `synthesize`.
+
+        Raises:
+            ModelError: shapes that do not belong to this model.
+        """
         config = self.config
         self._check_codes("w+", latent.wplus)
         wplus = latent.wplus
@@ -141,15 +158,14 @@ class StyleGANEX(nn.Module):
             )
         if config.feature_index == 1 and latent.feature is not None and latent.feature_rgb is None:
             raise ModelError("synthesize: this model needs feature_rgb beside feature", "take both from `invert`")
-        maps = self._noise(noise)
+        return wplus
+
+    def steps(self, wplus: Tensor, edit: Tensor | None) -> Steps:
+        """The generator step by step, for one w+ [1, L, style_dim] with the edit added, and the edit."""
         if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
-            return fast.generator(wplus, latent.feature, latent.feature_rgb, maps, latent.skips, edit)
-        fusions: list[Fuse] = [
-            partial(fusion, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
-            for k, (fusion, skip) in enumerate(zip(self.fusion, latent.skips, strict=False))
-        ]
-        with arithmetic(self._precision, wplus.device):
-            return self.generator(wplus, latent.feature, latent.feature_rgb, maps, fusions)
+            return fast.generator.steps(wplus, edit)
+        fusions = [fusion for fusion in self.fusion if isinstance(fusion, SkipFusion)]
+        return PlainSteps(self.generator, fusions, wplus, edit, self._precision)
 
     def mapping(self, z: Tensor) -> Tensor:
         """z [B, style_dim], N(0, 1) → w [B, style_dim]."""
@@ -180,7 +196,7 @@ class StyleGANEX(nn.Module):
             if center is None:
                 raise ModelError("sample: truncation without a centre", "give truncation_latent, the mean w")
             wplus = Latent(wplus).truncate(center, truncation).wplus
-        maps = self._noise(noise)
+        maps = self.noise_maps(noise)
         if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
             return fast.generator(wplus, None, None, maps, (), None)
         with arithmetic(self._precision, wplus.device):
@@ -236,13 +252,15 @@ class StyleGANEX(nn.Module):
         if codes.ndim != 3 or codes.shape[1:] != wanted:
             raise ModelError(f"synthesize: {name} of shape {list(codes.shape)}", f"give [B, {wanted[0]}, {wanted[1]}]")
 
-    def _noise(self, noise: Noise) -> Sequence[Tensor | None] | None:
+    def noise_maps(self, noise: Noise) -> Sequence[Tensor | None]:
+        """One map or None per styled convolution; see `synthesize`."""
+        count = self.config.num_noises
         if noise is None:
-            return None
+            return [None] * count
         if isinstance(noise, str):
             if noise != "stored":
                 raise ModelError(f"noise: {noise!r}", "give None, 'stored' or a sequence of maps")
             return self.generator.stored_noise
-        if len(noise) != self.config.num_noises:
-            raise ModelError(f"noise: {len(noise)} maps", f"give {self.config.num_noises}, None where there is none")
+        if len(noise) != count:
+            raise ModelError(f"noise: {len(noise)} maps", f"give {count}, None where there is none")
         return noise
