@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ByteSize, Field, ValidationError
 
 from models.precision import Precision
 from pipeline.errors import ConfigError
@@ -60,10 +60,15 @@ class RunConfig(Section):
     """auto (a GPU when there is one), cpu, cuda, cuda:0, mps."""
     batch_size: int | None = Field(default=None, ge=1, le=256)
     """Frames per pass of the network; null: 8 on a GPU, 1 on a CPU, where more gains nothing."""
+    memory: ByteSize | None = Field(default=None, ge=1)
+    """What the process may hold, e.g. 6GiB (on a GPU: allocate there), weights and all: fewer frames per pass, then
+    tiles, within 1e-4 of the same picture. null: a share of what is free; ordinary sizes then need no tiles."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the network; null: all cores."""
     precision: Precision = "fp32"
     """Arithmetic of the network: fp32, bf16 (GPU, or a CPU with bf16 units), fp16 (GPU only)."""
+    compile: bool = False
+    """Compile the network for each input size (torch.compile; CUDA graphs on a GPU): a minute once, then kept."""
     seed: int = 0
     """For tasks that draw random latents or noise."""
     analysis: Path | None = None

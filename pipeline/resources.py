@@ -13,6 +13,7 @@ from models.errors import ModelError
 from models.faces import FaceDetector
 from models.precision import has_units
 from models.refine import load_refine
+from models.styleganex import StyleGANEX
 from models.zoo import LoadedModel, check_task, find_model, load_model, model_sha256
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
@@ -61,7 +62,8 @@ class Loader:
     def _model(self, config: RunConfig) -> LoadedModel:
         task, device = config.task, choose_device(config.device)
         path = find_model(config.model, task.models, task.kind)
-        key = (str(path), device, config.precision, task.weight_settings, str(config.refine))
+        settings = (config.precision, str(config.compile), str(config.refine))
+        key = (str(path), device, *settings, task.weight_settings)
         if key not in self._models:
             self._models.clear()  # one network at a time: two full ones would not fit beside each other
             model = load_model(config.model, task.models, device, task.kind)
@@ -71,7 +73,7 @@ class Loader:
             net.set_precision(config.precision)
             if not has_units(config.precision, torch.device(device)):
                 log.warning("%s has no %s units: correct, but slower than fp32", device, config.precision)
-            self._models[key] = replace(model, net=net)
+            self._models[key] = replace(model, net=compiled(net) if config.compile else net)
             log.info("%s", model.note)
         elif path.stem not in task.models:  # loaded for another task: the file's own options may rule this one out
             check_task(path.stem, self._models[key].net.metadata.get("task", ""), task.kind)
@@ -82,6 +84,15 @@ class Loader:
         if key not in self._detectors:
             self._detectors[key] = load_detector(config.track)
         return self._detectors[key]
+
+
+def compiled(net: StyleGANEX) -> StyleGANEX:
+    """The same network through torch.compile, which is imported only here: it takes a second."""
+    from models.compiled import CompiledNet
+
+    if net.generator.constant.device.type == "cpu":
+        log.warning("compile: on a CPU the network is as fast without")
+    return CompiledNet(net)
 
 
 def weights_sha256(config: RunConfig) -> str:

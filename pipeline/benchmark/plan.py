@@ -11,12 +11,12 @@ import torch
 from models.allocator import settle_allocator
 from models.config import SIZES
 from models.precision import Precision, check_precision
-from models.styleganex import StyleGANEX
 from pipeline.benchmark import cost, network, whole
 from pipeline.benchmark.clips import ClipPlan
 from pipeline.benchmark.floors import Rates
 from pipeline.benchmark.machine import machine
 from pipeline.benchmark.rows import Setup
+from pipeline.resources import compiled
 
 log = logging.getLogger(__name__)
 PARTS = ("network", "pipeline", "cost")
@@ -91,7 +91,7 @@ def measure(plan: Plan) -> dict[str, object]:
         rates.append({"device": first.first_device, "precision": precision, "matmul_gflops": rate.matmul / 1e9})
         rates[-1]["copy_gb_per_s"] = rate.copy / 1e9
         net = network.load(first)
-        drawn = _drawn(net, plan)
+        drawn = compiled(net) if plan.compiled else net
         if "network" in plan.chosen:
             for setup in setups:
                 log.info("benchmark: network, %s", _named(setup))
@@ -121,10 +121,6 @@ def measure(plan: Plan) -> dict[str, object]:
         log.info("benchmark: peaks of memory, %s", _named(on_cpu[0]))
         result["peak_memory_gib"] = network.peaks(on_cpu[0])
     return result
-
-
-def _drawn(net: StyleGANEX, plan: Plan) -> StyleGANEX:
-    return net
 
 
 def _named(setup: Setup) -> str:

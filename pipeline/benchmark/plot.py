@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -45,20 +45,20 @@ def _bars(rows: Sequence[Mapping[str, Any]], top: float) -> list[str]:
     parts = [
         _text(20, top, "milliseconds per frame", weight="bold"),
         _rect(left + 110, top - 9, 10, 10, OURS),
-        _text(left + 125, top, "ours"),
-        _rect(left + 170, top - 9, 10, 10, REFERENCE),
-        _text(left + 185, top, "the plain formulation, one thread of stages"),
+        _text(left + 125, top, "ours (times faster)"),
+        _rect(left + 250, top - 9, 10, 10, REFERENCE),
+        _text(left + 265, top, "the plain formulation, one thread of stages"),
     ]
     y = top + 16
     for row in rows:
         parts.append(_text(left - 8, y + BAR + 3, row["name"], anchor="end"))
         for value, color, note in (
-            (row["median_s"], OURS, f"  × {row['ratio']:.2f}"),
+            (row["median_s"], OURS, f" ({row['ratio']:.2f}×)"),
             (row["reference_s"], REFERENCE, ""),
         ):
             width = max(value / longest * room, 1)
             parts += [_rect(left, y, width, BAR - 1, color)]
-            parts.append(_text(left + width + 6, y + BAR - 3, f"{value * 1e3:.3g}{note}", size=11))
+            parts.append(_text(left + width + 6, y + BAR - 3, f"{_number(value * 1e3)}{note}", size=11))
             y += BAR
         y += 9
     return parts
@@ -70,15 +70,22 @@ def _line(grows: str, rows: Sequence[Mapping[str, Any]], left: float, top: float
     xs = [row["width"] * row["height"] / 1e6 if grows == "frame size" else row[values[grows]] for row in rows]
     label = {"length": "frames in the clip", "frame size": "megapixels of a frame", "faces": "faces"}[grows]
     parts = [_text(left, top, f"ms/frame by {grows}", weight="bold")]
-    parts += _curve(xs, [row["seconds_per_frame"] * 1e3 for row in rows], left, top, OURS, "{:.3g}")
+    parts += _curve(xs, [row["seconds_per_frame"] * 1e3 for row in rows], left, top, OURS, _number)
     if all(row["peak_gib"] is not None for row in rows):
-        parts += _curve(xs, [row["peak_gib"] for row in rows], left, top, INK, "{:.2f} GiB", dashed=True)
+        parts += _curve(xs, [row["peak_gib"] for row in rows], left, top, INK, "{:.2f} GiB".format, dashed=True)
     parts.append(_text(left + 120, top + PANEL + 4, label, anchor="middle", size=11))
     return parts
 
 
 def _curve(
-    xs: Sequence[float], ys: Sequence[float], left: float, top: float, color: str, form: str, *, dashed: bool = False
+    xs: Sequence[float],
+    ys: Sequence[float],
+    left: float,
+    top: float,
+    color: str,
+    form: Callable[[float], str],
+    *,
+    dashed: bool = False,
 ) -> list[str]:
     """A line through the points; both axes begin at 0, so that flat looks flat. A dashed one lies lower."""
     width, height = 225.0, PANEL - 45.0
@@ -98,8 +105,12 @@ def _curve(
         if not dashed:
             parts.append(_text(x, base + 14, f"{own:.3g}", anchor="middle", size=10))
         if not dashed or k in (0, len(points) - 1):
-            parts.append(_text(x, y - 8, form.format(value), anchor="middle", size=10))
+            parts.append(_text(x, y - 8, form(value), anchor="middle", size=10))
     return parts
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _text(x: float, y: float, text: str, *, size: int = 12, anchor: str = "start", weight: str = "normal") -> str:

@@ -33,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=(),
         help="default: all; the network alone for random weights",
     )
+    parser.add_argument("--compile", action="store_true", help="our side through torch.compile")
     parser.add_argument("--quick", action="store_true", help="less than a minute: two pairs, small clips")
     parser.add_argument("--no-memory", action="store_true", help="leave out what needs processes of its own")
 
@@ -61,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         memory=not arguments.no_memory,
         quick=arguments.quick,
+        compiled=arguments.compile,
     )
     if arguments.output is not None:
         arguments.output.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,9 @@ SETTINGS = {
     "refine": "refine",
     "device": "device",
     "precision": "precision",
+    "compile": "compile",
     "batch_size": "batch_size",
+    "memory": "memory",
     "seed": "seed",
     "start": "read.start",
     "end": "read.end",
@@ -62,7 +64,9 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refine", metavar="FILE", help="RefineStyle tokens, laid over the model's kernels")
     parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, mps")
     parser.add_argument("--precision", help="fp32, bf16 or fp16")
+    parser.add_argument("--compile", action="store_true", default=None, help="compile the network: faster on a GPU")
     parser.add_argument("--batch-size", type=int, help="frames per pass of the network")
+    parser.add_argument("--memory", metavar="SIZE", help="what it may hold, e.g. 6GiB; default: most of what is free")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--start", type=int, help="first frame number")
     parser.add_argument("--end", type=int, help="frame number after the last")
