@@ -57,7 +57,7 @@ class RunConfig(Section):
     refine: Path | None = None
     """Token file that is laid over the model's kernels (RefineStyle): another domain in a few hundred KB."""
     device: str = "auto"
-    """auto (a GPU when there is one), cpu, cuda, cuda:0, mps."""
+    """auto (a GPU when there is one), cpu, cuda, cuda:0, mps; several as cuda:0,1: they take batches in turn."""
     batch_size: int | None = Field(default=None, ge=1, le=256)
     """Frames per pass of the network; null: 8 on a GPU, 1 on a CPU, where more gains nothing."""
     memory: ByteSize | None = Field(default=None, ge=1)

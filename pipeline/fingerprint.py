@@ -6,12 +6,13 @@ import hashlib
 import json
 from pathlib import Path
 
+from models.lockfile import sha256_of
 from pipeline.config import RunConfig
 from pipeline.resources import weights_sha256
 from stages.sequence import is_sequence, list_images
 
 IRRELEVANT = {
-    **dict.fromkeys(("analysis", "buffers", "report", "threads", "batch_size"), True),
+    **dict.fromkeys(("analysis", "buffers", "report", "threads", "batch_size", "memory"), True),
     "write": {"overwrite": True},
     "latents": {"save": True},
 }
@@ -48,7 +49,7 @@ def fingerprint(source: Path, config: RunConfig, weights: str) -> str:
     before += [config.latents.source] if config.latents.source is not None else []
     before += [config.refine] if config.refine is not None else []
     for path in [*_files(source), *config.task.files, *before]:
-        digest.update(path.name.encode() + _file_digest(path))
+        digest.update(path.name.encode() + bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()
 
 
@@ -56,14 +57,9 @@ def source_sha256(source: Path) -> str:
     """Of a clip's content: of the file, or of the names and contents of a sequence's images."""
     digest = hashlib.sha256()
     for path in _files(source):
-        digest.update(path.name.encode() + _file_digest(path) if is_sequence(source) else _file_digest(path))
+        digest.update((path.name.encode() if is_sequence(source) else b"") + bytes.fromhex(sha256_of(path)))
     return digest.hexdigest()
 
 
 def _files(source: Path) -> list[Path]:
     return list_images(source) if is_sequence(source) else [source]
-
-
-def _file_digest(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from models.config import ALIGNED_SIZE
 from models.latent_file import load_latents
+from models.styleganex import StyleGANEX
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.flow import Flow
-from pipeline.resources import Rendering, batch_size
+from pipeline.resources import Rendering, batch_size, can_spread
+from pipeline.spread import spread
 from stages.align import Align
 from stages.assume import Assume
 from stages.codes import EncoderCodes
@@ -22,6 +25,7 @@ from stages.latents import FromLatents, SaveLatents, latent_info
 from stages.optimize import Optimize
 from stages.pixels import ColorTags, PlaneLayout
 from stages.read import Read
+from stages.recipe import Recipe
 from stages.replay import Replay
 from stages.settle import Settle
 from stages.shots import Shots
@@ -29,7 +33,16 @@ from stages.steady import Steady
 from stages.style import Style
 from stages.synthesize import Synthesize
 from stages.track import Track
-from stages.types import ClipInfo, EncodedFrame, FaceFrame, OutputFrame, RenderedFrame, ShotFrame, StyledFrame
+from stages.types import (
+    ClipInfo,
+    CroppedFrame,
+    EncodedFrame,
+    FaceFrame,
+    OutputFrame,
+    RenderedFrame,
+    ShotFrame,
+    StyledFrame,
+)
 from stages.untouched import Untouched
 from stages.write import Write
 
@@ -46,7 +59,7 @@ def wire(
     Three threads by default: `flow` puts one behind crop and one behind synthesize; the rest runs on the caller's.
     """
     if rendering is None:
-        rendered = flow.link("untouched", Untouched().stream(_shots(config, clip, flow)))
+        rendered = flow.link("untouched", Untouched().stream(_shots(config, clip, flow, detect=config.report.qc)))
     else:
         rendered = _render(config, clip, rendering, flow, _styled(config, clip, rendering, flow))
     size = finished_size(config, clip, rendering)
@@ -64,9 +77,12 @@ def finished_size(config: RunConfig, clip: ClipInfo, rendering: Rendering | None
     return output_size(composite, (ALIGNED_SIZE, ALIGNED_SIZE), scale)
 
 
-def _shots(config: RunConfig, clip: ClipInfo, flow: Flow) -> Generator[ShotFrame, None, None]:
+def _shots(config: RunConfig, clip: ClipInfo, flow: Flow, detect: bool = True) -> Generator[ShotFrame, None, None]:
     frames = flow.link("read", Read(config.read, clip).stream())
-    return flow.link("shots", Shots(config.shots).stream(frames))
+    shots = config.shots
+    if not detect and shots.cuts is None:  # nobody asks for them
+        shots = shots.model_copy(update={"enabled": False})
+    return flow.link("shots", Shots(shots).stream(frames))
 
 
 def wire_faces(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow) -> Generator[FaceFrame, None, None]:
@@ -97,7 +113,13 @@ def _render(
     if config.crop.frame == "aligned" and recipe.content.needs_face:
         styled = flow.link("align", Align().stream(styled))
     crops = flow.link("crop", Crop(config.crop, recipe.content).stream(styled))
-    encoded = flow.link("invert", Invert(net, batch, batch_stats=recipe.batch_stats).stream(crops))
+    if rendering.replicas and can_spread(config, recipe):
+        nets = (net, *rendering.replicas)
+        chains = [partial(_network, config=config, recipe=recipe, net=each, batch=batch) for each in nets]
+        return _steadied(config, rendering, flow, flow.link("synthesize", spread(crops, chains, batch)))
+    encoded = flow.link(
+        "invert", Invert(net, batch, batch_stats=recipe.batch_stats, memory=config.memory).stream(crops)
+    )
     if config.latents.source is not None:
         encoded = flow.link("from_latents", _replaced(config, rendering, encoded))
     if recipe.optimize is not None:
@@ -105,7 +127,21 @@ def _render(
     if config.latents.save is not None:
         encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
-    rendered = flow.link("synthesize", Synthesize(net, batch).stream(edited))
+    rendered = flow.link("synthesize", Synthesize(net, batch, memory=config.memory).stream(edited))
+    return _steadied(config, rendering, flow, rendered)
+
+
+def _network(
+    crops: Generator[CroppedFrame, None, None], config: RunConfig, recipe: Recipe, net: StyleGANEX, batch: int
+) -> Generator[RenderedFrame, None, None]:
+    """From windows to pictures with one of several networks."""
+    encoded = Invert(net, batch, batch_stats=recipe.batch_stats, memory=config.memory).stream(crops)
+    return Synthesize(net, batch, memory=config.memory).stream(Edit(recipe).stream(encoded))
+
+
+def _steadied(
+    config: RunConfig, rendering: Rendering, flow: Flow, rendered: Generator[RenderedFrame, None, None]
+) -> Generator[RenderedFrame, None, None]:
     if not config.steady.strength:
         return rendered
     if rendering.analysis is not None and (config.read.start > 0 or config.read.end is not None):

@@ -8,6 +8,8 @@ from collections.abc import Generator, Sequence
 import torch
 from torch import Tensor
 
+from models.budget import Budget
+from models.encoder import Content
 from models.latent import Latent
 from models.styleganex import StyleGANEX
 from stages.batches import batched, passes
@@ -22,14 +24,18 @@ class Invert:
         net: in eval mode; its device is where the work happens.
         batch_size: frames per pass. The result does not depend on it beyond float rounding.
         batch_stats: batch norms use each window's own statistics (`StyleGANEX.invert`).
+        memory: bytes that the process may hold; where they do not last, fewer frames go through at once.
     """
 
     name = "invert"
 
-    def __init__(self, net: StyleGANEX, batch_size: int, *, batch_stats: bool = False) -> None:
+    def __init__(
+        self, net: StyleGANEX, batch_size: int, *, batch_stats: bool = False, memory: int | None = None
+    ) -> None:
         self._net = net
         self._batch_size = 1 if batch_stats else batch_size
         self._batch_stats = batch_stats
+        self._budget = Budget(net, memory, self._batch_size)
         self._device = next(net.parameters()).device
 
     @property
@@ -73,14 +79,18 @@ class Invert:
     def _invert(self, crops: Sequence[CroppedFace], wplus: Sequence[Tensor]) -> list[Latent]:
         latents: dict[int, Latent] = {}
         for members in passes([crop.image.shape for crop in crops], self._device):
-            x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members]).to(self._device)
-            with torch.inference_mode():
-                content = self._encode(x1) if self._batch_stats else self._net.encode_content(x1)
-            for row, i in enumerate(members):
-                latents[i] = Latent(
-                    wplus=wplus[i],
-                    feature=None if content.feature is None else content.feature[row : row + 1],
-                    skips=tuple(skip[row : row + 1] for skip in content.skips),
-                    feature_rgb=None if content.feature_rgb is None else content.feature_rgb[row : row + 1],
-                )
+
+            def encode(part: slice, members: list[int] = members) -> Content | Latent:
+                x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members[part]]).to(self._device)
+                with torch.inference_mode():
+                    return self._encode(x1) if self._batch_stats else self._net.encode_content(x1)
+
+            for part, content in self._budget.in_parts(len(members), encode):
+                for row, i in enumerate(members[part]):
+                    latents[i] = Latent(
+                        wplus=wplus[i],
+                        feature=None if content.feature is None else content.feature[row : row + 1],
+                        skips=tuple(skip[row : row + 1] for skip in content.skips),
+                        feature_rgb=None if content.feature_rgb is None else content.feature_rgb[row : row + 1],
+                    )
         return [latents[i] for i in range(len(crops))]

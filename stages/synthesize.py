@@ -1,4 +1,4 @@
-"""synthesize: the generator. Latents in, pictures out, on the CPU."""
+"""synthesize: the generator. Latents in, pictures out, on the CPU; in tiles where memory is short of a whole one."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from models.budget import Budget
 from models.latent import Latent
 from models.styleganex import Noise, StyleGANEX
 from stages.batches import batched, passes
@@ -16,12 +17,19 @@ from stages.types import EncodedFrame, RenderedFrame
 
 
 class Synthesize:
-    """EncodedFrame → RenderedFrame, `batch_size` frames at a time; zero noise (as published for video) by default."""
+    """EncodedFrame → RenderedFrame, `batch_size` frames at a time; zero noise (as published for video) by default.
+
+    Args:
+        memory: bytes that the process may hold; None: a share of what is free now (models/budget.py). Pictures are the
+            same for any budget within 1e-4, and bit for bit where it holds a whole one.
+    """
 
     name = "synthesize"
 
-    def __init__(self, net: StyleGANEX, batch_size: int, noise: Literal["stored"] | None = None) -> None:
-        self._net = net
+    def __init__(
+        self, net: StyleGANEX, batch_size: int, noise: Literal["stored"] | None = None, memory: int | None = None
+    ) -> None:
+        self._budget = Budget(net, memory, batch_size)
         self._batch_size = batch_size
         self._noise: Noise = noise
         self._device = next(net.parameters()).device
@@ -53,12 +61,12 @@ class Synthesize:
             edits = [drawing.edit for drawing in chosen if drawing.edit is not None]
             noise = chosen[0].noise
             with torch.inference_mode():
-                pictures = self._net.synthesize(
+                pictures = self._budget.synthesize(
                     latent,
                     edit=torch.cat(edits) if edits else None,
                     noise=self._noise if noise is None else noise,
                 )
-            images |= dict(zip(members, pictures.to("cpu", torch.float32), strict=True))
+            images |= dict(zip(members, pictures, strict=True))
         return [images[i] for i in range(len(drawings))]
 
 

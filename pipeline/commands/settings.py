@@ -62,7 +62,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, help="inversion: optimisation steps (step II); 0: the encoder alone")
     parser.add_argument("--model", metavar="NAME|PATH", help="see `models list`; default: the best at hand")
     parser.add_argument("--refine", metavar="FILE", help="RefineStyle tokens, laid over the model's kernels")
-    parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, mps")
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:0, mps; several GPUs: cuda:0,1")
     parser.add_argument("--precision", help="fp32, bf16 or fp16")
     parser.add_argument("--compile", action="store_true", default=None, help="compile the network: faster on a GPU")
     parser.add_argument("--batch-size", type=int, help="frames per pass of the network")

@@ -1,0 +1,239 @@
+"""A network within a memory budget: batch and tile follow from it, and from what the allocator says on the way.
+
+Any budget gives the same image within 1e-4 before quantisation (float32). Where the whole fits, it is drawn as a whole,
+bit for bit as without a budget: tiles begin only beyond.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from models.config import ModelConfig
+from models.errors import ModelError
+from models.latent import Latent
+from models.latent_batch import cat, map_tensors
+from models.memory import free_memory, held_memory, is_out_of_memory
+from models.styleganex import Noise, StyleGANEX
+from models.tiled_generator import SAME_BLOCKS, synthesize_tiled
+from models.tiling import ATTENTION_REACH, FUSION_REACH, Window, pyramid
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SHARE = 0.6
+"""Of the memory that is free when a render begins, how much the network may take; the rest is for frames on their way
+through the other stages, and for everybody else."""
+SMALLEST_TILE, LARGEST_TILE = 4, 64
+"""Sides in cells of H/8 × W/8. Below, the surroundings that each tile needs cost more than they save; above, they cost
+next to nothing already (5 % at 64)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How images of one size are drawn."""
+
+    cells: int
+    """Longer side of the feature, H/8 or W/8."""
+    batch: int
+    """Samples at once."""
+    tile: int | None
+    """Side of a tile in cells, one sample at a time; None: whole images."""
+
+    def smaller(self) -> Plan | None:
+        """The next thing to try with less memory; None: there is nothing."""
+        if self.batch > 1:
+            return replace(self, batch=self.batch // 2)
+        side = next((side for side in _sides(self.cells) if self.tile is None or side < self.tile), None)
+        return None if side is None else replace(self, tile=side)
+
+
+def _sides(cells: int) -> list[int]:
+    """Tiles for an image of so many cells, largest first: powers of two below its longer side."""
+    powers = (1 << power for power in reversed(range(cells.bit_length() + 1)))
+    return [side for side in powers if SMALLEST_TILE <= side <= LARGEST_TILE and side < cells]
+
+
+class Budget:
+    """Runs a network's halves in as little memory as it is allowed.
+
+    Args:
+        net: in eval mode, on its device; what is free there is measured now.
+        limit: bytes that the process may hold (on a GPU: have allocated there), weights and all; None: SHARE of what is
+            free.
+        batch: samples at once at most.
+    """
+
+    def __init__(self, net: StyleGANEX, limit: int | None = None, batch: int = 1) -> None:
+        self._net, self._limit, self._batch = net, limit, batch
+        self._device = next(net.parameters()).device
+        self._held = held_memory(self._device)
+        free = free_memory(self._device)
+        self._room = None if free is None else int(SHARE * free)
+        if limit is not None:
+            self._room = limit - self._held
+        self._plans: dict[tuple[int, int, bool], Plan] = {}
+        self._encoded = batch
+
+    def in_parts(self, count: int, run: Callable[[slice], T]) -> list[tuple[slice, T]]:
+        """The encoder over `count` inputs, as many at once as there is memory for.
+
+        Raises:
+            ModelError: there is none for a single one.
+        """
+        done: list[tuple[slice, T]] = []
+        start = 0
+        while start < count:
+            part = slice(start, min(start + self._encoded, count))
+            result = self._tried(run, part)
+            if result is not None:
+                done.append((part, result))
+                start = part.stop
+            elif self._encoded > 1:
+                self._encoded = max(1, min(self._encoded, part.stop - start) // 2)
+                log.warning("out of memory: the encoder goes on with %d frames at once", self._encoded)
+            else:
+                raise ModelError(
+                    "out of memory in the encoder, with a single window",
+                    "make the window smaller (crop.window_px, crop.max_pixels), or use a machine with more memory",
+                )
+        return done
+
+    def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
+        """As StyleGANEX.synthesize, float32 on the CPU.
+
+        Raises:
+            ModelError: not enough memory for the smallest tile; or as StyleGANEX.synthesize.
+        """
+        height, width = (32, 32) if latent.feature is None else latent.feature.shape[2:]
+        attends = edit is not None and self._net.config.attention > 0 and bool(latent.skips)
+        key = height, width, attends
+        if key not in self._plans:
+            self._plans[key] = self._plan(height, width, len(latent.skips), attends)
+        while True:
+            plan = self._plans[key]
+            image = self._tried(self._draw, plan, latent, edit, noise)
+            if image is not None:
+                return image
+            smaller = plan.smaller()
+            if smaller is None:
+                raise self._too_little(height, width)
+            log.warning("out of memory at %s: goes on with %s", _told(plan, self._net), _told(smaller, self._net))
+            self._plans[key] = smaller
+
+    def _tried(self, call: Callable[..., T], *arguments: object) -> T | None:
+        """The result, or None where memory ran out; by then nothing of the attempt is held."""
+        try:
+            return call(*arguments)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _draw(self, plan: Plan, latent: Latent, edit: Tensor | None, noise: Noise) -> Tensor:
+        if plan.tile is not None:
+            return synthesize_tiled(self._net, latent, edit, noise, tile=plan.tile)
+        codes = self._net.edited_codes(latent, edit)
+        count = max(codes.shape[0], 1 if latent.feature is None else latent.feature.shape[0])
+        maps = noise if noise is None or isinstance(noise, str) else list(noise)
+        images = []
+        for start in range(0, count, plan.batch):
+            part = slice(start, start + plan.batch)
+            own = maps if maps is None or isinstance(maps, str) else [_rows(each, part) for each in maps]
+            image = self._net.synthesize(
+                map_tensors(latent, lambda x, part=part: _some(x, part)), _rows(edit, part), own
+            )
+            images.append(image.to("cpu", torch.float32))
+        return cat(images)
+
+    def _plan(self, height: int, width: int, skips: int, attends: bool) -> Plan:
+        config, cells, room = self._net.config, max(height, width), self._room
+        whole = drawing_bytes(config, [Window.whole(height << n, width << n) for n in _levels(config)], skips, attends)
+        if room is None or whole <= room:
+            return Plan(cells, self._batch if room is None else max(1, min(self._batch, room // max(1, whole))), None)
+        fixed = held_bytes(config, height, width, result=self._device.type == "cpu")
+        for side in _sides(cells):
+            if fixed + tile_bytes(config, side, skips, attends) <= room:
+                plan = Plan(cells, 1, side)
+                log.info("images of %d×%d cells are drawn in %s", width, height, _told(plan, self._net))
+                return plan
+        if self._limit is not None:
+            raise self._too_little(height, width)
+        smallest = Plan(cells, 1, next(reversed(_sides(cells)), None))
+        log.warning("little memory is free: images are drawn in %s", _told(smallest, self._net))
+        return smallest
+
+    def _too_little(self, height: int, width: int) -> ModelError:
+        config = self._net.config
+        needed = held_bytes(config, height, width, result=self._device.type == "cpu")
+        needed += tile_bytes(config, SMALLEST_TILE, config.num_skips, config.attention > 0) + self._held
+        columns, rows = (side * 8 for side in (width, height))
+        given = "" if self._limit is None else f"memory: {self._limit / 2**30:.2f} GiB: "
+        return ModelError(
+            f"{given}not enough memory for the smallest tile of a window of {columns}x{rows} pixels, "
+            f"which takes about {needed / 2**30:.2f} GiB with the {self._held / 2**30:.2f} GiB held already",
+            "allow more with --memory, or make the window smaller (crop.window_px, crop.max_pixels)",
+        )
+
+
+def drawing_bytes(config: ModelConfig, windows: Sequence[Window], skips: int, attends: bool) -> int:
+    """What the blocks of native size 64 and above hold at once at most, through these windows from level 0 on.
+
+    An estimate from above: of the layers' own maps in the plain formulation, a tenth added for scratch space, and one
+    weight as Winograd's convolution wants it.
+    """
+    most, widest = 0, config.generator_channels[SAME_BLOCKS]
+    for level in range(len(windows) - 1):
+        k, area, above = SAME_BLOCKS + level, windows[level].area, 4 * windows[level].area
+        inner, outer = config.generator_channels[k : k + 2]
+        if k < skips:  # feature, skip, both together, result; the comparison, normed twice
+            most = max(most, area * inner * (5 + 6 * attends))
+        most = max(most, 2 * area * inner + above * (4 * outer + 9))
+    return int(4.4 * most) + 4 * 36 * 2 * widest**2
+
+
+def tile_bytes(config: ModelConfig, side: int, skips: int, attends: bool) -> int:
+    """`drawing_bytes` of a tile with all its surroundings."""
+    rims = tuple((FUSION_REACH + attends * ATTENTION_REACH) * (SAME_BLOCKS + n < skips) for n in _levels(config)[:-1])
+    margin, scale = 32, 1 << len(rims)
+    window = Window(*(edge * scale for edge in (margin, margin + side, margin, margin + side)))
+    return drawing_bytes(config, pyramid(window, side + 2 * margin, side + 2 * margin, rims), skips, attends)
+
+
+def held_bytes(config: ModelConfig, height: int, width: int, *, result: bool) -> int:
+    """What a tiled image takes for as long as it is drawn, besides its tiles, for a feature of height × width.
+
+    The skip features, the first blocks' maps (five at once at most), and the image itself where `result` is set.
+    """
+    cells = height * width
+    sizes = {"c256": 64, "c128": 16, "c1": 4}  # places of a tap per cell
+    taps = dict(zip(config.skip_taps, config.skip_channels, strict=True))
+    places = sum(sizes.get(tap, 1) * channels for tap, channels in taps.items())
+    image = 3 * 4 ** (config.num_blocks - SAME_BLOCKS) if result else 0
+    return 4 * cells * (places + 5 * config.generator_channels[0] + image)
+
+
+def _levels(config: ModelConfig) -> range:
+    return range(config.num_blocks - SAME_BLOCKS + 1)
+
+
+def _told(plan: Plan, net: StyleGANEX) -> str:
+    if plan.tile is None:
+        return f"{plan.batch} whole images at once" if plan.batch > 1 else "whole images"
+    side = plan.tile * net.config.resolution // 32
+    return f"tiles of {side}×{side} pixels"
+
+
+def _some(tensor: Tensor, part: slice) -> Tensor:
+    return tensor if tensor.shape[0] == 1 else tensor[part]
+
+
+def _rows(tensor: Tensor | None, part: slice) -> Tensor | None:
+    return None if tensor is None else _some(tensor, part)
