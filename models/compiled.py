@@ -52,9 +52,19 @@ class CompiledNet(StyleGANEX):
         device = net.generator.constant.device
         check_compiler(device)
         keep_compiled()
-        self._graphs = device.type == "cuda"
+        self._calls: tuple[Callable[[Tensor], Content], Callable[..., Tensor]] | None = None
         self._sizes: dict[str, set[Hashable]] = {"encoder": set(), "generator": set()}
-        mode = "reduce-overhead" if self._graphs else None
+
+    def __getstate__(self) -> dict[str, object]:
+        """A copy compiles for itself: its weights lie elsewhere."""
+        sizes: dict[str, set[Hashable]] = {"encoder": set(), "generator": set()}
+        return {**super().__getstate__(), "_calls": None, "_sizes": sizes}
+
+    def _compiled(self) -> tuple[Callable[[Tensor], Content], Callable[..., Tensor]]:
+        """Content and synthesis; nothing is compiled before the first call with an input."""
+        if self._calls is not None:
+            return self._calls
+        mode = "reduce-overhead" if self.generator.constant.device.type == "cuda" else None
         encoder, generator, fusion = self.encoder, self.generator, self.fusion
 
         def content(x1: Tensor) -> Content:
@@ -75,8 +85,11 @@ class CompiledNet(StyleGANEX):
             ]
             return generator(wplus, feature, feature_rgb, maps, fusions)
 
-        self._content: Callable[[Tensor], Content] = torch.compile(content, dynamic=False, mode=mode)
-        self._draw: Callable[..., Tensor] = torch.compile(draw, dynamic=False, mode=mode)
+        self._calls = (
+            torch.compile(content, dynamic=False, mode=mode),
+            torch.compile(draw, dynamic=False, mode=mode),
+        )
+        return self._calls
 
     def encode_content(self, x1: Tensor) -> Content:
         """As `StyleGANEX.encode_content`."""
@@ -85,7 +98,7 @@ class CompiledNet(StyleGANEX):
         self._encoder()
         self._check_input(x1)
         size = (tuple(x1.shape), self._precision)
-        content = self._first("encoder", size, x1, lambda: self._content(x1))
+        content = self._first("encoder", size, x1, lambda: self._compiled()[0](x1))
         return Content(
             self._own(content.feature), tuple(skip.clone() for skip in content.skips), self._own(content.feature_rgb)
         )
@@ -97,7 +110,7 @@ class CompiledNet(StyleGANEX):
         wplus, maps = self.edited_codes(latent, edit), self.noise_maps(noise)
         shape = None if latent.feature is None else tuple(latent.feature.shape)
         size = (shape, wplus.shape[0], edit is None, noise is None, bool(latent.skips), self._precision)
-        call = partial(self._draw, wplus, latent.feature, latent.feature_rgb, list(maps), latent.skips, edit)
+        call = partial(self._compiled()[1], wplus, latent.feature, latent.feature_rgb, list(maps), latent.skips, edit)
         return self._first("generator", size, wplus, call).clone()
 
     def _own(self, tensor: Tensor | None) -> Tensor | None:
@@ -115,7 +128,7 @@ class CompiledNet(StyleGANEX):
         known.add(size)
         started = time.perf_counter()
         try:
-            if self._graphs:
+            if x.device.type == "cuda":
                 torch.compiler.cudagraph_mark_step_begin()
             with arithmetic(self._precision, x.device):
                 result = call()

@@ -13,6 +13,7 @@ from models.errors import ModelError
 from models.faces import FaceDetector
 from models.precision import has_units
 from models.refine import load_refine
+from models.replicas import parse_devices, replicate
 from models.styleganex import StyleGANEX
 from models.zoo import LoadedModel, check_task, find_model, load_model, model_sha256
 from pipeline.config import RunConfig
@@ -34,6 +35,8 @@ class Rendering:
     recipe: Recipe
     analysis: Analysis | None = None
     """Pass 1, where it was made before."""
+    replicas: tuple[StyleGANEX, ...] = ()
+    """The model's network on further devices."""
 
 
 class Loader:
@@ -42,6 +45,7 @@ class Loader:
     def __init__(self) -> None:
         self._models: dict[tuple[str, ...], LoadedModel] = {}
         self._detectors: dict[str, FaceDetector] = {}
+        self._replicas: tuple[StyleGANEX, tuple[str, ...], tuple[StyleGANEX, ...]] | None = None
 
     def load(self, config: RunConfig) -> Rendering | None:
         """The network in eval mode on its device, the detector, and the task's recipe; None where nothing is rendered.
@@ -57,7 +61,7 @@ class Loader:
         model, detector = self._model(config), self._detector(config)
         recipe = task.recipe(Tools(model.net, model.name, detector, config.seed))
         check_fits(task, recipe, model)
-        return Rendering(model, detector, recipe)
+        return Rendering(model, detector, recipe, replicas=self._copies(model.net, choose_devices(config.device)))
 
     def _model(self, config: RunConfig) -> LoadedModel:
         task, device = config.task, choose_device(config.device)
@@ -78,6 +82,12 @@ class Loader:
         elif path.stem not in task.models:  # loaded for another task: the file's own options may rule this one out
             check_task(path.stem, self._models[key].net.metadata.get("task", ""), task.kind)
         return self._models[key]
+
+    def _copies(self, net: StyleGANEX, devices: tuple[str, ...]) -> tuple[StyleGANEX, ...]:
+        if self._replicas is None or self._replicas[0] is not net or self._replicas[1] != devices:
+            self._replicas = None  # before others take the memory
+            self._replicas = net, devices, replicate(net, devices)[1:]
+        return self._replicas[2]
 
     def _detector(self, config: RunConfig) -> FaceDetector:
         key = config.track.model_dump_json(include={"detector", "weights_dir", "device"})
@@ -140,7 +150,17 @@ def fit_config(config: RunConfig, rendering: Rendering | None) -> RunConfig:
 
 
 def choose_device(wanted: str) -> str:
-    """`auto` becomes cuda where there is one, else cpu; a device that is not there is an error."""
+    """The first of `choose_devices`."""
+    return choose_devices(wanted)[0]
+
+
+def choose_devices(wanted: str) -> tuple[str, ...]:
+    """The devices that `cuda:0,1` names; one that is not there is an error. See `_choose`."""
+    return tuple(_choose(device) for device in parse_devices(wanted))
+
+
+def _choose(wanted: str) -> str:
+    """`auto` becomes cuda where there is one, else cpu."""
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -153,6 +173,20 @@ def choose_device(wanted: str) -> str:
     if device.type not in ("cpu", "cuda", "mps"):
         raise ConfigError(f"device: {wanted}: not a device that this pipeline runs on", "use auto, cpu, cuda or mps")
     return wanted
+
+
+def can_spread(config: RunConfig, recipe: Recipe) -> bool:
+    """Whether several devices may share one clip; if not, the first does it all, and a warning says why."""
+    if recipe.optimize is not None:
+        reason = "inversion's optimisation"
+    elif config.latents.source is not None or config.latents.save is not None:
+        reason = "a latent file"
+    elif recipe.style == "content" and config.analysis is None:
+        reason = "w+ from the network's own input"
+    else:
+        return True
+    log.warning("device: %s goes frame by frame through one device: the first of %s", reason, config.device)
+    return False
 
 
 def batch_size(config: RunConfig) -> int:

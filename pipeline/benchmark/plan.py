@@ -96,7 +96,7 @@ def measure(plan: Plan) -> dict[str, object]:
             for setup in setups:
                 log.info("benchmark: network, %s", _named(setup))
                 comparisons += [asdict(row) for row in network.compare(setup, net, drawn, rate)]
-        clip = ClipPlan(frames=6 if plan.quick else plan.frames)
+        clip = ClipPlan(frames=min(plan.frames, 6) if plan.quick else plan.frames)
         if "pipeline" in plan.chosen:
             log.info("benchmark: pipeline, %s, %s", device, precision)
             result = whole.measure(first, net, drawn, rate, clip)

@@ -28,7 +28,7 @@ def svg(result: Mapping[str, Any]) -> str:
     costs: Sequence[Mapping[str, Any]] = result.get("cost", ())
     panels = [(grows, [row for row in costs if row["grows"] == grows]) for grows in ("length", "frame size", "faces")]
     if costs:
-        for k, (grows, points) in enumerate(panels):
+        for k, (grows, points) in enumerate(panel for panel in panels if panel[1]):
             parts += _line(grows, points, 20 + k * (WIDTH - 20) / 3, top)
         top += PANEL + GAP
     body = "\n".join(parts)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from models.replicas import parse_devices, replicate
 from models.styleganex import StyleGANEX
 from models.zoo import LoadedModel
 from pipeline.benchmark.clips import ClipPlan
@@ -56,7 +57,8 @@ class Bench:
         detector = load_detector(self.config.track)
         recipe = self.config.task.recipe(Tools(net, setup.model, detector, 0))
         model = LoadedModel(net, setup.model, Path(setup.model), "", False)
-        self._rendering = Rendering(model, detector, recipe)
+        replicas = replicate(net, parse_devices(setup.device))[1:]
+        self._rendering = Rendering(model, detector, recipe, replicas=replicas)
 
     def run(self, source: Path, target: Path, buffers: Mapping[str, int], net: StyleGANEX | None = None) -> Round:
         """Render `source` into `target`.
@@ -67,7 +69,7 @@ class Bench:
         """
         rendering = self._rendering
         if net is not None:
-            rendering = replace(rendering, model=replace(rendering.model, net=net))
+            rendering = replace(rendering, model=replace(rendering.model, net=net), replicas=())
         clip = probe(source)
         planes = choose_encoding(clip, self.config.write, target.suffix, *finished_size(self.config, clip, rendering))
         flow = Flow(buffers)

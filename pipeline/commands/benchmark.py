@@ -84,11 +84,11 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _devices(wanted: list[str]) -> tuple[str, ...]:
-    from pipeline.resources import choose_device
+    from pipeline.resources import choose_devices
 
     found: list[str] = []
     for device in wanted:
-        found += [choose_device("auto"), "cpu"] if device == "auto" else [choose_device(device)]
+        found += [*choose_devices("auto"), "cpu"] if device == "auto" else [",".join(choose_devices(device))]
     return tuple(dict.fromkeys(found))
 
 

@@ -1,50 +1,52 @@
-"""What the benchmark reports, at tiny size."""
+"""The network's rows: pairs, floors and exact results, at tiny size."""
 
 from __future__ import annotations
-
-import json
 
 import pytest
 import torch
 
+from models.config import SIZES
+from pipeline.benchmark.floors import Rates, Work, count
 from pipeline.benchmark.measure import Pairs, in_pairs
-from pipeline.cli import main
-from pipeline.errors import ConfigError
+from pipeline.benchmark.network import compare, load
+from pipeline.benchmark.rows import Setup
 
-CALL = ["benchmark", "--model", "tiny", "--size", "64x40", "--repeat", "1", "--threads", "1", "--device", "cpu"]
-
-
-@pytest.fixture(autouse=True)
-def threads():
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def test_json_has_a_row_per_part_with_pairs_and_exact_results(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*CALL, "--json", "--no-memory"]) == 0
-    result = json.loads(capsys.readouterr().out)
-    assert [row["name"] for row in result["comparisons"]] == ["video frame", "encoder", "generator"]
-    for row in result["comparisons"]:
-        assert {"median_s", "reference_s", "ratio", "threads", "device", "precision"} <= row.keys()
-        assert row["ratio"] == pytest.approx(row["reference_s"] / row["median_s"])
+def test_a_row_per_part_with_exact_results_for_any_batch() -> None:
+    setup = Setup(model="tiny", width=64, height=40, batch=2, threads=1, repeat=1)
+    net = load(setup)
+    rows = compare(setup, net, net, Rates(1e9, 1e12))
+    assert [row.name for row in rows] == ["video frame", "encoder", "generator"]
+    for row in rows:
+        assert row.ratio == pytest.approx(row.reference_s / row.median_s)
+        assert row.fps == pytest.approx(1 / row.median_s)
+        assert row.max_error is not None
+        assert row.floor_s is not None
         # Not the same formulation, so not the same bits; the same numbers within rounding.
-        assert 0 < row["max_error"] < 1e-5
-        assert row["floor_s"] > 0
-    assert result["machine"]["matmul_gflops"] > 0
+        assert 0 < row.max_error < 1e-5
+        assert row.floor == "arithmetic"
+        assert row.peak_gib is None
+    assert rows[0].floor_s == pytest.approx(sum(row.floor_s or 0 for row in rows[1:]))
+    assert rows[2].output == "64×40"
 
 
-def test_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*CALL, "--no-memory"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len([line for line in lines if line.startswith("| ")]) == 5
-    assert "64×40 → 64×40" in lines[4]
+def test_the_work_of_a_frame() -> None:
+    """It grows with the pixels; a batch shares one reading of the weights."""
+    one = count(SIZES["tiny"], 64, 64)
+    four = count(SIZES["tiny"], 128, 128)
+    assert 3.9 < four["encoder"].flops / one["encoder"].flops < 4.1
+    assert 3.5 < four["generator"].flops / one["generator"].flops < 4.1
+    shared = count(SIZES["tiny"], 64, 64, batch=8)
+    assert shared["generator"].flops == one["generator"].flops
+    assert shared["generator"].bytes < one["generator"].bytes
 
 
-@pytest.mark.parametrize("wrong", [["--size", "60x64"], ["--size", "64"], ["--repeat", "0"]])
-def test_wrong_arguments(wrong: list[str]) -> None:
-    with pytest.raises(ConfigError):
-        main([*CALL, *wrong])
+def test_the_higher_of_the_two_floors_counts() -> None:
+    rates = Rates(matmul=100.0, copy=10.0)
+    assert rates.floor(Work(300.0, 10.0)) == (3.0, "arithmetic")
+    assert rates.floor(Work(300.0, 50.0)) == (5.0, "bandwidth")
 
 
 def test_pairs_are_measured_in_turns() -> None:

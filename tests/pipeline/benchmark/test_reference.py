@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.config import SIZES, ModelConfig
+from models.latent import Latent
 from models.styleganex import StyleGANEX
 from pipeline.benchmark import reference
 from tests.golden.make_model_goldens import fill, normal
@@ -26,3 +27,15 @@ def test_reference_equals_the_network(config: ModelConfig) -> None:
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
     assert feature is not None
     assert feature.shape == (1, 12, 5, 7)
+
+
+def test_behind_the_calls_of_the_stages() -> None:
+    net = fill(StyleGANEX(TINY)).requires_grad_(False)
+    x1 = torch.tanh(normal("x1", (2, 3, 40, 56)))
+    with torch.inference_mode():
+        wplus = net.encode_style(torch.tanh(normal("x2", (1, 3, 256, 256))))
+        wanted = net.synthesize(Latent(wplus, *net.encode_content(x1)))
+        plain = reference.ReferenceNet(net)
+        got = plain.synthesize(Latent(wplus, *plain.encode_content(x1)))
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
+    assert plain.seen == [(40, 56)] * 2
