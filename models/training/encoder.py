@@ -44,6 +44,8 @@ class EncoderSettings(Settings):
     """Decay of the averaged weights, which are what is saved."""
     fix_norms_at: float = Field(default=0.3, ge=0)
     """Share of the steps after which batch norms use their running statistics, as they will in use."""
+    direction_std: float = Field(default=0.05, gt=0)
+    """Standard deviation of learned directions at the start, in units of w+: what tells one edit from another."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Arithmetic of the forward pass (torch.amp); weights and losses stay fp32."""
 
@@ -91,7 +93,7 @@ class EncoderLearner:
         self._metadata |= {} if can_sample is None else {"can_sample": can_sample}
         codes = known_directions
         if directions and codes is None:
-            codes = 0.05 * torch.randn(len(directions), config.num_styles, config.style_dim)
+            codes = settings.direction_std * torch.randn(len(directions), config.num_styles, config.style_dim)
         learned = known_directions is None
         self.directions = None if codes is None else nn.Parameter(codes.clone().to(self.device), requires_grad=learned)
         self.average.editing_w = None if codes is None else codes.clone()
