@@ -33,6 +33,7 @@ from models.training.encoder import render
 from models.training.losses import psnr, ssim
 from models.training.measure.report import Material, measure
 from models.training.pairs import PairSettings, PairSource
+from models.training.proportions import Proportions
 from models.training.record import RECORDS, put_measured
 from models.training.samples import open_samples
 
@@ -88,17 +89,19 @@ def sample_batch(net: StyleGANEX, folder: str, settings: PairSettings) -> Batch:
         source.close()
 
 
-def edit_units(recipe: Path) -> dict[str, float]:
-    """What strength 1 of each edit of a recipe means.
+def recipe_data(recipe: Path) -> tuple[dict[str, float], Proportions | None]:
+    """What strength 1 of each edit of a recipe means, and how much of the toon's proportions it has learned.
 
     Raises:
         UserError: no such recipe.
     """
     try:
-        edits = yaml.safe_load(recipe.read_text(encoding="utf-8"))["data"].get("edits", {})
-        return {name: float(settings.get("unit", 1.0)) for name, settings in edits.items()}
+        data = yaml.safe_load(recipe.read_text(encoding="utf-8"))["data"]
+        units = {name: float(settings.get("unit", 1.0)) for name, settings in data.get("edits", {}).items()}
+        asked = data.get("proportions")
+        return units, None if asked is None else Proportions.model_validate(asked)
     except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
-        raise UserError(f"{recipe}: no edits can be read ({error!r})", "give the recipe of the model") from error
+        raise UserError(f"{recipe}: cannot be read ({error!r})", "give the recipe of the model") from error
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -114,7 +117,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     full.add_argument("--held-out", type=int, default=HEADS_HELD_OUT, help="the last so many samples are measured on")
     full.add_argument("--test", type=Path, metavar="DIR", help="… or all of this set, which no training saw")
     full.add_argument("--clip", type=Path, action="append", metavar="NPZ", help="default: those in clips/ of the sets")
-    full.add_argument("--recipe", type=Path, help="YAML that says what strength 1 of an edit means")
+    full.add_argument("--recipe", type=Path, help="default: configs/train_NAME.yaml, where there is one")
     full.add_argument(
         "--record", type=Path, nargs="?", const=RECORDS, metavar="RECORDS", help="put the figures into this file"
     )
@@ -127,8 +130,10 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 def _report(asked: argparse.Namespace) -> None:
     sets = [Path(asked.samples), *([asked.test] if asked.test is not None else [])]
     clips = asked.clip or sorted(path for folder in sets for path in (folder / "clips").glob("*.npz"))
-    units = edit_units(asked.recipe) if asked.recipe is not None else None
-    report = measure(asked.weights, Material(sets[0], asked.held_out, asked.test, tuple(clips), units))
+    recipe = asked.recipe or Path("configs") / f"train_{asked.weights.stem}.yaml"
+    units, proportions = recipe_data(recipe) if asked.recipe or recipe.exists() else ({}, None)
+    material = Material(sets[0], asked.held_out, asked.test, tuple(clips), units, proportions)
+    report = measure(asked.weights, material)
     report.write(asked.report)
     print(report.markdown())
     if asked.record is not None:

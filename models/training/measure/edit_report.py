@@ -78,13 +78,18 @@ def _cross(meter: EditMeter, sweeps: Mapping[str, Sweep]) -> Table:
     """Change of every reading from strength 0 to 1; below each the renderer's own edit by the same instruments."""
     rows, zero, one = [], STRENGTHS.index(0.0), STRENGTHS.index(1.0)
     for name, sweep in sweeps.items():
-        change = {key: float(np.nanmean(row[:, one] - row[:, zero])) for key, row in sweep.readings.items()}
+        change = {key: _mean(row[:, one] - row[:, zero]) for key, row in sweep.readings.items()}
         rows.append((f"{name} +1", *(f"{change[key]:+.2f}" for key in UNITS)))
         true, count = meter.true_change(name)
         if count:
             rows.append((f"renderer's {name} ({count})", *(f"{true[key]:+.2f}" for key in UNITS)))
     header = ("edit", *(f"{name} ({unit})" for name, unit in UNITS.items()))
     return Table("What each edit changes, mean over the heads:", header, rows)
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _strength(head: Head, edit: str, unit: float | None) -> float:

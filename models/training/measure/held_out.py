@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import ALIGNED_SIZE
+from models.training.proportions import Proportions, bend
 from models.training.samples import Samples
 from models.training.views import Face, ViewSettings, aligned_view, draw_view, take
 
@@ -48,23 +49,31 @@ class Head:
         return Face.from_landmarks(self.landmarks["landmarks"], PX, PX)
 
 
-def head(samples: Samples, number: int, names: Sequence[str]) -> Head:
-    """Scene `number` with those of the arrays `names` that it has; `image` is always among them."""
+def head(samples: Samples, number: int, names: Sequence[str], proportions: Proportions | None = None) -> Head:
+    """One scene.
+
+    Args:
+        names: arrays to hold, as far as it has them; `image` is always among them.
+        proportions: how much of the toon's were learned; `toon3d` and its landmarks are bent to that.
+    """
     wanted = list(dict.fromkeys(["image", *names]))
     edits = [name.removeprefix("variant_") for name in wanted if name.startswith("variant_")]
     extra = ["landmarks", "toon_landmarks", "attributes", *(f"attributes_{edit}" for edit in edits)]
     held = samples.load(number, [*wanted, *extra])
     height, width = held["image"].shape[:2]
     face, aspect = Face.from_landmarks(held["landmarks"], height, width), width / height
+    if proportions is not None and "toon3d" in held and "toon_landmarks" in held:
+        points = proportions.between(held["landmarks"], held["toon_landmarks"])
+        held |= {"toon3d": bend(held["toon3d"], held["toon_landmarks"], points), "toon_landmarks": points}
     view = draw_view(np.random.default_rng(0), face, aspect, PX, STILL)
     pictures = {name: held[name] for name in wanted if name in held}
-    points = {name: held[name] for name in ("landmarks", "toon_landmarks") if name in held}
+    marks = {name: held[name] for name in ("landmarks", "toon_landmarks") if name in held}
     known = {edit: held[key] for edit in ["", *edits] if (key := f"attributes_{edit}".rstrip("_")) in held}
     return Head(
         number=number,
         arrays={n: take(p, view, PX, "nearest" if n in LABELS else "cubic") for n, p in pictures.items()},
         aligned=take(held["image"], aligned_view(face, aspect), ALIGNED_SIZE, "linear"),
-        landmarks={name: _moved(marks, view, height, width) for name, marks in points.items()},
+        landmarks={name: _moved(found, view, height, width) for name, found in marks.items()},
         attributes={edit: dict(zip(samples.attributes, map(float, row), strict=True)) for edit, row in known.items()},
     )
 

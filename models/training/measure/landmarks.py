@@ -15,16 +15,10 @@ from numpy.typing import NDArray
 from models.face_mesh import FaceMesh
 from models.faces import Region
 from models.training.measure.held_out import EYE_DISTANCE, Head, Picture
+from models.training.proportions import PARTS
 
 Points = NDArray[np.float64]
-PARTS = {
-    "jaw": slice(0, 17),
-    "brows": slice(17, 27),
-    "nose": slice(27, 36),
-    "eyes": slice(36, 48),
-    "mouth": slice(48, 68),
-}
-"""Of the 68."""
+SLICES = {name: slice(*ends) for name, ends in PARTS.items()}
 REGION = 4.2
 """Side of the square that the mesh looks at, in distances between the eyes."""
 
@@ -72,7 +66,7 @@ def agreement(ours: Sequence[Points | None], theirs: Sequence[Points | None]) ->
     if not pairs:
         return None
     apart = np.stack([np.linalg.norm(a - b, axis=1) for a, b in pairs]) * (100 / EYE_DISTANCE)
-    parts = {name: float(apart[:, part].mean()) for name, part in PARTS.items()}
+    parts = {name: float(apart[:, part].mean()) for name, part in SLICES.items()}
     mean = apart.mean(axis=1)
     return Agreement(float(mean.mean()), float(mean.max()), parts, len(pairs), len(ours))
 
@@ -94,7 +88,7 @@ def share_moved(
         return {}
     made, asked = (np.stack(column) for column in zip(*rows, strict=True))
     share = {}
-    for name, part in PARTS.items():
+    for name, part in SLICES.items():
         size = float((asked[:, part] ** 2).sum())
         if size > 0:
             share[name] = float((made[:, part] * asked[:, part]).sum() / size)

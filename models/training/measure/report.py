@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -12,6 +12,7 @@ import numpy as np
 from models.checkpoint import load_checkpoint
 from models.errors import UserError
 from models.styleganex import StyleGANEX
+from models.training.degrade import degrade_image
 from models.training.measure.counterpart import beside_baselines, likeness, margin
 from models.training.measure.drawing import draw, draw_with_palette
 from models.training.measure.edit_report import add_edits
@@ -19,6 +20,7 @@ from models.training.measure.figures import Report, Table
 from models.training.measure.held_out import Head, Picture, head, held_out_numbers
 from models.training.measure.landmarks import LandmarkReader, agreement, share_moved
 from models.training.measure.temporal import load_clip, stability
+from models.training.proportions import Proportions
 from models.training.record import file_sha256
 from models.training.samples import Samples, open_samples
 
@@ -42,8 +44,10 @@ class Material:
     """… there is a set of its own for that, which no training saw."""
     clips: tuple[Path, ...] = ()
     """Files with exact flow."""
-    units: Mapping[str, float] | None = None
+    units: Mapping[str, float] = field(default_factory=dict)
     """What strength 1 of each edit means, in the attribute's unit."""
+    proportions: Proportions | None = None
+    """How much of the toon's was learned; None: all."""
 
 
 def measure(weights: Path, material: Material) -> Report:
@@ -78,7 +82,7 @@ def measure(weights: Path, material: Material) -> Report:
             _add_toon(report, plain, heads, target)
         if edits and net.editing_w is not None:
             known = range(len(samples) - (material.held_out if material.test is None else 0))
-            add_edits(report, net, edits, heads, plain, samples, known, material.units or {})
+            add_edits(report, net, edits, heads, plain, samples, known, material.units)
         _add_clips(report, net, material.clips)
     return report
 
@@ -92,13 +96,14 @@ def _target(net: StyleGANEX) -> str:
 
 
 def _heads(samples: Samples, material: Material, names: Sequence[str]) -> tuple[list[Head], str]:
+    bent = material.proportions
     if material.test is not None:
         test = open_samples(material.test)
-        return [head(test, number, names) for number in range(len(test))], "of a set of their own"
+        return [head(test, number, names, bent) for number in range(len(test))], "a set of their own"
     numbers = held_out_numbers(samples, material.held_out)
     if len(numbers) == 0:
         raise UserError("no held-out heads to measure on", "set --held-out to 1 or more, or give --test DIR")
-    return [head(samples, number, names) for number in numbers], f"the last {len(numbers)} of {len(samples)}"
+    return [head(samples, number, names, bent) for number in numbers], f"the last {len(numbers)} of {len(samples)}"
 
 
 def _add_again(report: Report, plain: Sequence[Picture], heads: Sequence[Head]) -> None:
@@ -164,8 +169,6 @@ def _add_proportions(report: Report, plain: Sequence[Picture], heads: Sequence[H
 
 
 def _add_super_resolution(report: Report, net: StyleGANEX, heads: Sequence[Head]) -> None:
-    from models.training.degrade import degrade_image
-
     rows, true = [], [item.image for item in heads]
     for factor in FACTORS:
         ours = likeness(draw(net, heads, factor=factor), true)
