@@ -11,7 +11,7 @@ import torch
 from models.allocator import settle_allocator
 from models.config import SIZES
 from models.precision import Precision, check_precision
-from pipeline.benchmark import cost, network, whole
+from pipeline.benchmark import PARTS, cost, network, whole
 from pipeline.benchmark.clips import ClipPlan
 from pipeline.benchmark.floors import Rates
 from pipeline.benchmark.machine import machine
@@ -19,7 +19,6 @@ from pipeline.benchmark.rows import Setup
 from pipeline.resources import compiled
 
 log = logging.getLogger(__name__)
-PARTS = ("network", "pipeline", "cost")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,8 @@ import json
 import logging
 from pathlib import Path
 
+from pipeline.benchmark import PARTS
 from pipeline.errors import ConfigError
-
-PARTS = ("network", "pipeline", "cost")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

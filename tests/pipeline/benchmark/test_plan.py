@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.benchmark import cost
+from pipeline.benchmark import PARTS, cost
 from pipeline.benchmark.clips import ClipPlan
-from pipeline.benchmark.plan import PARTS, Plan
+from pipeline.benchmark.plan import Plan
 from pipeline.benchmark.plot import svg
 from pipeline.cli import main
 from pipeline.errors import ConfigError
