@@ -90,8 +90,11 @@ class BlazeFaceDetector:
                 break
         return face
 
-    def refine(self, image: Image, previous: Detection) -> Detection | None:
-        found = self._mesh(image, previous.region)
+    def reach(self, previous: Detection) -> tuple[int, int, int, int] | None:
+        return self._mesh.reach(previous.region)
+
+    def refine(self, image: Image, previous: Detection, corner: tuple[int, int] = (0, 0)) -> Detection | None:
+        found = self._mesh(image, previous.region, corner)
         stays = found and previous.region.is_close(found.region)
         return replace(found, region=previous.region) if found and stays else found
 

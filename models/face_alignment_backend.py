@@ -94,7 +94,12 @@ class FaceAlignmentDetector:
             found.append(replace(second, score=min(float(score), 1.0)))
         return drop_duplicates(found)
 
-    def refine(self, image: Image, previous: Detection) -> Detection:
+    def reach(self, previous: Detection) -> None:
+        """The package pads and resizes as it likes: it gets the whole picture."""
+
+    def refine(self, image: Image, previous: Detection, corner: tuple[int, int] = (0, 0)) -> Detection:
+        if corner != (0, 0):
+            raise ValueError("face-alignment takes whole pictures")
         found = self._align(image, previous.region)
         return replace(found, region=previous.region) if previous.region.is_close(found.region) else found
 

@@ -30,9 +30,17 @@ class FaceMesh:
     def __init__(self) -> None:
         self._net = TFLiteNet("face_landmark.tflite", 192)
 
-    def __call__(self, image: Image, region: Region) -> Detection | None:
-        """The face in `region`, or None when there is none (presence ≤ 0.5); its region is the square about itself."""
-        presence, vertices = self._net(_cut(image, region, self._net.size), 1 / 255, 0.0)
+    def reach(self, region: Region) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the pixels that a region is cut from; they may lie outside the picture."""
+        return _reach(region, self._net.size)
+
+    def __call__(self, image: Image, region: Region, corner: tuple[int, int] = (0, 0)) -> Detection | None:
+        """The face in `region`, or None when there is none (presence ≤ 0.5); its region is the square about itself.
+
+        Args:
+            image: the picture, or its part inside `reach(region)`, whose first pixel lies at `corner` (x, y).
+        """
+        presence, vertices = self._net(_cut(image, region, self._net.size, corner), 1 / 255, 0.0)
         score = 1 / (1 + math.exp(-float(presence[0])))
         if score <= MIN_PRESENCE:
             return None
@@ -60,13 +68,36 @@ def _axes(region: Region) -> NDArray[np.float64]:
     return np.array([[cos, sin], [-sin, cos]])
 
 
-def _cut(image: Image, region: Region, size: int) -> Image:
-    """uint8 [size, size, 3]: the region set upright; black outside the picture."""
-    shrink = max(int(region.side / size), 1)
+def _reduction(region: Region, size: int) -> int:
+    """Whole factor by which the picture is reduced before a region is cut."""
+    return max(int(region.side / size), 1)
+
+
+def _reach(region: Region, size: int) -> tuple[int, int, int, int]:
+    """The pixels under a region, in whole steps of its reduction."""
+    step = _reduction(region, size)
+    half = region.side / 2 * (abs(math.cos(region.angle)) + abs(math.sin(region.angle))) + 2 * step
+    left, top = (math.floor((c - half) / step) * step for c in (region.x, region.y))
+    right, bottom = (math.ceil((c + 1 + half) / step) * step for c in (region.x, region.y))
+    return left, top, right, bottom
+
+
+def _cut(image: Image, region: Region, size: int, corner: tuple[int, int] = (0, 0)) -> Image:
+    """uint8 [size, size, 3]: the region set upright; black outside the picture.
+
+    The same bits whether `image` is the picture or a part that holds all of `_reach`: it is cut down to that first.
+    """
+    left, top, right, bottom = _reach(region, size)
+    x, y = max(left - corner[0], 0), max(top - corner[1], 0)
+    image = image[y : max(bottom - corner[1], 0), x : max(right - corner[0], 0)]
+    shrink = _reduction(region, size)
+    if min(image.shape[:2]) < shrink:
+        return np.zeros((size, size, 3), np.uint8)
     if shrink > 1:  # a whole-number area reduction first: bilinear sampling alone would alias
         height, width = (n // shrink * shrink for n in image.shape[:2])
         image = cv2.resize(image[:height, :width], (width // shrink, height // shrink), interpolation=cv2.INTER_AREA)  # pyright: ignore[reportAssignmentType]
-    center = (np.array([region.x, region.y]) + 0.5) / shrink - 0.5
+    place = np.array([region.x - corner[0] - x, region.y - corner[1] - y])
+    center = (place + 0.5) / shrink - 0.5
     axes = _axes(region) / shrink / size
     origin = center - (size - 1) / 2 * (axes[0] + axes[1])
     to_picture = np.column_stack([axes[0], axes[1], origin])

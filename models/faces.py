@@ -68,8 +68,19 @@ class FaceDetector(Protocol):
         """Every face in `image`, best score first. A function of the picture alone."""
         ...
 
-    def refine(self, image: Image, previous: Detection) -> Detection | None:
+    def reach(self, previous: Detection) -> tuple[int, int, int, int] | None:
+        """The part of the next picture that `refine` looks at: left, top, right, bottom; it may leave the picture.
+
+        None: all of it.
+        """
+        ...
+
+    def refine(self, image: Image, previous: Detection, corner: tuple[int, int] = (0, 0)) -> Detection | None:
         """The face of the frame before, found again near where it was; None when it is not there.
+
+        Args:
+            image: the picture, or its part inside `reach(previous)`.
+            corner: (x, y) of the part's first pixel in the picture, whose coordinates are used throughout.
 
         A picture that does not change gives landmarks that do not change: the region stays what it was while the face
         stays in the middle of it (`Region.is_close`).

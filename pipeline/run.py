@@ -28,7 +28,7 @@ from stages.layout import MATRIX_RGB, RANGE_FULL
 from stages.media_probe import probe
 from stages.output import check_output, default_suffix
 from stages.pixels import ColorTags, PlaneLayout
-from stages.preview import contact_sheet, sample_frames
+from stages.preview import Kept, before_after_sheet, sample_frames, spread
 from stages.types import ClipInfo
 from stages.verify import verify
 from stages.write import choose_encoding
@@ -89,12 +89,12 @@ def render(
         model = rendering.model
         report.model = {"name": model.name, "path": str(model.path), "sha256": model.sha256, "note": model.note}
     with _collect_warnings(report.warnings):
-        _drive(settings, clip, rendering, target, report, progress)
+        kept = _drive(settings, clip, rendering, target, report, progress)
         if settings.report.verify:
             whole = settings.read.start == 0 and settings.read.end is None
             report.warnings += verify(source, target, whole)
     if settings.report.enabled:
-        _write_report(report, source, target, settings.report)
+        _write_report(report, source, target, settings.report, kept)
     return report
 
 
@@ -144,18 +144,29 @@ def _flow(config: RunConfig) -> Flow:
 
 def _drive(
     config: RunConfig, clip: ClipInfo, rendering: Rendering | None, target: Path, report: RunReport, progress: bool
-) -> None:
+) -> Kept:
+    """Render into the file; returns the pictures for the report."""
     width, height = finished_size(config, clip, rendering)
     planes = choose_encoding(clip, config.write, target.suffix, width, height)
     flow = _flow(config)
-    recorder = Recorder(report)
+    recorder, kept = Recorder(report), Kept(_for_preview(config, clip))
     started = time.perf_counter()
     with contextlib.closing(wire_to_file(config, clip, rendering, flow, planes, target)) as written:
         for item in with_progress(written, clip, config.read, progress):
             recorder.add(item)
+            kept.add(item)
     recorder.finish(flow.meters, time.perf_counter() - started)
     if rendering is not None and not report.rendered:
         log.warning("%s: no face was found in any frame; the output is the source", clip.path)
+    return kept
+
+
+def _for_preview(config: RunConfig, clip: ClipInfo) -> list[int]:
+    """Frames to keep; none where they are not known beforehand, or are cut to squares on the way."""
+    if not config.report.enabled or clip.num_frames is None or config.crop.frame == "aligned":
+        return []
+    end = clip.num_frames if config.read.end is None else min(config.read.end, clip.num_frames)
+    return spread(config.read.start, end, config.report.preview_frames)
 
 
 @contextlib.contextmanager
@@ -177,11 +188,14 @@ def _collect_warnings(into: list[str]) -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-def _write_report(report: RunReport, source: Path, target: Path, config: ReportConfig) -> None:
+def _write_report(report: RunReport, source: Path, target: Path, config: ReportConfig, kept: Kept) -> None:
     preview, count = None, config.preview_frames
     if count:
         preview = target.with_name(f"{target.name}.preview.png")
-        contact_sheet(sample_frames(source, count, report.config["read"]), sample_frames(target, count), preview)
+        before, after = kept.before, kept.after
+        if not before:
+            before, after = sample_frames(source, count, report.config["read"]), sample_frames(target, count)
+        before_after_sheet(before, after, preview)
     report_path(target).write_text(report.to_json(), encoding="utf-8")
     target.with_name(f"{target.name}.report.md").write_text(report.to_markdown(preview), encoding="utf-8")
     if config.qc:

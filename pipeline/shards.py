@@ -13,10 +13,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from models.lockfile import read_sha256
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError, ShardError
 from pipeline.fingerprint import IRRELEVANT, fingerprint, report_path, source_sha256
-from pipeline.manifest import ENDING, Manifest, check_together, file_sha256, is_finished, read_manifests
+from pipeline.manifest import ENDING, Manifest, check_together, is_finished, read_manifests
 from pipeline.merge import merge_reports
 from pipeline.report import versions
 from pipeline.resources import Loader, choose_device, weights_sha256
@@ -98,7 +99,7 @@ def render_shard(
         pts=pts,
         end_pts=_last_end(source, config, end, pts[-1]) if following is None else following,
         suffix=suffix,
-        sha256=file_sha256(path),
+        sha256=read_sha256(path),
         settings=settings,
         made_with=made_with,
     ).save(folder)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -24,7 +25,8 @@ from stages.base import Section
 from stages.content import Content, Rgb
 from stages.errors import UserError
 from stages.geometry import PublishedWindow, published_window
-from stages.pixels import to_network
+from stages.pixels import Box, to_network
+from stages.resample import KERNELS
 from stages.types import CroppedFace, CroppedFrame, CropWindow, Face, StyledFrame
 
 
@@ -99,14 +101,25 @@ class Crop:
     def _crop(self, item: StyledFrame, scale: float, full: bool) -> CroppedFrame:
         if not item.face_frame.faces:
             return CroppedFrame(item.face_frame, ())
-        rgb = item.face_frame.frame.rgb()
-        height, width = rgb.shape[:2]
+        frame = item.face_frame.frame
+        width, height = frame.clip.upright_size
         margin = 0 if self._config.frame == "aligned" else self._config.margin_px
+        content = self._filtered(frame.clip.kind == "image")
+        windows = [
+            full_window(width, height, scale, margin) if full else self._following_window(face)
+            for face in item.face_frame.faces
+        ]
+        boxes = [_reach(content, window, width, height) for window in windows]
+        areas = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
+        whole = frame.rgb() if areas >= width * height else None
         crops: list[CroppedFace] = []
-        content = self._filtered(item.face_frame.frame.clip.kind == "image")
-        for face, style in zip(item.face_frame.faces, item.styles, strict=True):
-            window = full_window(width, height, scale, margin) if full else self._following_window(face)
-            crops.append(CroppedFace(face, style, window, content.from_source(rgb, window)))
+        for face, style, window, box in zip(item.face_frame.faces, item.styles, windows, boxes, strict=True):
+            if whole is not None:
+                image = content.from_source(whole, window)
+            else:  # only the pixels that are looked at are converted
+                part = replace(window, left=window.left - box[0], top=window.top - box[1])
+                image = content.from_source(frame.rgb(box), part)
+            crops.append(CroppedFace(face, style, window, image))
         return CroppedFrame(item.face_frame, tuple(crops))
 
     def _filtered(self, still: bool) -> Content:
@@ -121,6 +134,27 @@ class Crop:
         scale, side = self._face_scale(face.eye_distance), self._config.window_px
         left, top = (c + 0.5 - side / scale / 2 for c in face.center)
         return CropWindow(scale, left, top, side, side, full=False)
+
+
+def _reach(content: Content, window: CropWindow, width: int, height: int) -> Box:
+    """The part of a picture of width × height pixels that the window's x1 is made from."""
+    if not isinstance(content, Rgb) or window.full:
+        return 0, 0, width, height
+    reach = KERNELS[content.kernel][1] * max(1.0, 1.0 / window.scale) + 1
+    left, right = _span(window.left, window.width / window.scale, width, reach)
+    top, bottom = _span(window.top, window.height / window.scale, height, reach)
+    return left, top, right, bottom
+
+
+def _span(start: float, length: float, size: int, reach: float) -> tuple[int, int]:
+    """Samples in [0, size) that an interval, widened by `reach`, sees; the mirror at either end included."""
+    first, last = math.floor(start - reach), math.ceil(start + length + reach)
+    low, high = max(first, 0), min(last, size)
+    if first < 0:
+        high = max(high, -first)
+    if last > size:
+        low = min(low, 2 * size - last)
+    return (low, high) if 0 <= low < high <= size else (0, size)
 
 
 def full_window(width: int, height: int, scale: float, margin: int = 0) -> CropWindow:

@@ -7,9 +7,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from stages.resample import Resampler, axis_operator
 
@@ -20,8 +20,7 @@ EYE_DISTANCE = 64.0
 
 def eye_centers(landmarks: Points) -> NDArray[np.float64]:
     """[2, 2]: the eye on the image's left (landmarks 36–41), then the one on its right (42–47)."""
-    points = landmarks.astype(np.float64)
-    return np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
+    return landmarks[36:48].astype(np.float64).reshape(2, 6, 2).mean(axis=1)
 
 
 def mouth_center(landmarks: Points) -> NDArray[np.float64]:
@@ -46,8 +45,9 @@ def robust_eye_distance(landmarks: Points) -> float:
 
     0.9 is the ratio at which the two sides of the FFHQ quad's max(2·|eye|, 1.8·|mouth|) meet.
     """
-    to_mouth = mouth_center(landmarks) - face_center(landmarks)
-    return max(inter_ocular_distance(landmarks), 0.9 * math.hypot(*to_mouth), 1e-3)
+    left, right = eyes = eye_centers(landmarks)
+    to_mouth = mouth_center(landmarks) - eyes.mean(axis=0)
+    return max(math.hypot(*(right - left)), 0.9 * math.hypot(*to_mouth), 1e-3)
 
 
 def outside_share(landmarks: Points, width: int, height: int) -> float:
@@ -191,9 +191,20 @@ def _pad(image: NDArray[np.uint8], pads: NDArray[np.int_], blur: float) -> NDArr
     across = _edge_mask(width, left, right)
     down = _edge_mask(height, top, bottom)
     mask = np.maximum(down[:, None], across[None, :])[..., None]
-    picture += (gaussian_filter(picture, (blur, blur, 0)) - picture) * np.clip(mask * 3 + 1, 0, 1)
+    blurred = _blurred(picture, blur)
+    blurred -= picture
+    blurred *= np.clip(mask * 3 + 1, 0, 1)
+    picture += blurred
     picture += (np.median(picture, axis=(0, 1)) - picture) * np.clip(mask, 0, 1)
     return _to_uint8(picture)
+
+
+def _blurred(picture: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
+    """Gaussian, cut off at 4 σ; beyond the edges the picture is reflected."""
+    radius = int(4 * sigma + 0.5)
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-6)) ** 2)
+    taps = (taps / taps.sum()).astype(np.float32)
+    return np.asarray(cv2.sepFilter2D(picture, cv2.CV_32F, taps, taps, borderType=cv2.BORDER_REFLECT), np.float32)
 
 
 def _edge_mask(length: int, before: int, after: int) -> NDArray[np.float32]:
@@ -212,8 +223,9 @@ def _sample_quad(image: NDArray[np.uint8], quad: NDArray[np.float64], size: int)
     x, y = np.moveaxis(low, -1, 0)
     fx, fy = np.moveaxis(points - low, -1, 0)[..., None]
     x1, y1 = np.minimum(x + 1, limit[0]), np.minimum(y + 1, limit[1])
-    top = image[y, x] * (1 - fx) + image[y, x1] * fx
-    bottom = image[y1, x] * (1 - fx) + image[y1, x1] * fx
+    flat, width = image.reshape(-1, 3), image.shape[1]
+    top = flat.take(y * width + x, axis=0) * (1 - fx) + flat.take(y * width + x1, axis=0) * fx
+    bottom = flat.take(y1 * width + x, axis=0) * (1 - fx) + flat.take(y1 * width + x1, axis=0) * fx
     return (top * (1 - fy) + bottom * fy).astype(np.uint8)
 
 

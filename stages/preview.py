@@ -17,16 +17,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.contact_sheet import contact_sheet
 from stages.media_probe import probe
 from stages.read import Read, ReadConfig
-from stages.types import ClipInfo
+from stages.types import ClipInfo, OutputFrame
 
 log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
 DECORD_CODECS = frozenset({"h264", "hevc", "mpeg4", "vp9", "mjpeg"})
-TILE_HEIGHT, MARGIN, BAND = 240, 6, 26
-"""Height of a picture, gap and caption in the sheet, in pixels."""
+TILE_HEIGHT = 240
+"""Of a picture in the sheet, in pixels."""
 
 
 def sample_frames(
@@ -55,37 +56,52 @@ def sample_frames(
     return pictures if pictures is not None else _by_reading(clip, config, count, total)
 
 
+class Kept:
+    """Some frames, kept while they go by: the source's picture and the finished one, so that neither is read again.
+
+    Args:
+        numbers: of the frames to keep.
+    """
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = frozenset(numbers)
+        self.before: list[tuple[int, Picture]] = []
+        self.after: list[tuple[int, Picture]] = []
+
+    def add(self, item: OutputFrame) -> None:
+        """Look at one finished frame."""
+        frame = item.source.frame
+        if frame.index in self._numbers:
+            self.before.append((frame.index, frame.rgb8()))
+            self.after.append((frame.index, item.rgb8()))
+
+
 def spread(start: int, end: int, count: int) -> list[int]:
     """Up to `count` numbers in [start, end), the middles of equal parts."""
     length = max(end - start, 0)
     return sorted({start + (2 * part + 1) * length // (2 * count) for part in range(count)} if length else set())
 
 
-def contact_sheet(
+def before_after_sheet(
     before: Sequence[tuple[int, Picture]], after: Sequence[tuple[int, Picture]], path: str | Path
 ) -> None:
     """Write a PNG with the source's frames above the result's, one column per frame, numbered.
 
     Pictures are scaled to the same height; a missing one leaves its place empty.
+
+    Raises:
+        MediaError: no picture at all, or the file cannot be written.
     """
-    columns = []
-    for column in range(max(len(before), len(after))):
-        pair = [row[column] if column < len(row) else None for row in (before, after)]
-        tiles = [_tile(entry[1]) if entry is not None else None for entry in pair]
-        width = max(tile.shape[1] for tile in tiles if tile is not None)
-        stack = [_centred(tile, width) for tile in tiles]
-        number = next(entry[0] for entry in pair if entry is not None)
-        columns.append(np.vstack([_caption(f"frame {number}", width), stack[0], _gap(MARGIN, width), stack[1]]))
-    if not columns:
-        raise ValueError("no picture for the sheet")
-    spaced = [part for column in columns for part in (column, _gap(column.shape[0], MARGIN))][:-1]
-    sheet = cv2.copyMakeBorder(
-        np.hstack(spaced), MARGIN, MARGIN, MARGIN, MARGIN, cv2.BORDER_CONSTANT, value=(255, 255, 255)
+    rows = [[_tile(picture) for _, picture in row] for row in (before, after)]
+    numbers = [number for number, _ in max(before, after, key=len)]
+    widest = max((tile.shape[1] for row in rows for tile in row), default=TILE_HEIGHT)
+    contact_sheet(
+        Path(path),
+        rows,
+        column_labels=[f"frame {number}" for number in numbers],
+        row_labels=["before", "after"],
+        cell_px=max(TILE_HEIGHT, widest),
     )
-    done, data = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
-    if not done:
-        raise ValueError(f"OpenCV cannot encode a sheet of {sheet.shape}")
-    Path(path).write_bytes(data.tobytes())
 
 
 def _has_decord() -> bool:
@@ -134,21 +150,3 @@ def _tile(picture: Picture) -> Picture:
     size = (max(1, round(width * TILE_HEIGHT / height)), TILE_HEIGHT)
     method = cv2.INTER_AREA if height > TILE_HEIGHT else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(picture, size, interpolation=method), np.uint8)
-
-
-def _centred(tile: Picture | None, width: int) -> Picture:
-    canvas = _gap(TILE_HEIGHT, width)
-    if tile is not None:
-        left = (width - tile.shape[1]) // 2
-        canvas[:, left : left + tile.shape[1]] = tile
-    return canvas
-
-
-def _gap(height: int, width: int) -> Picture:
-    return np.full((height, width, 3), 255, np.uint8)
-
-
-def _caption(text: str, width: int) -> Picture:
-    canvas = _gap(BAND, width)
-    cv2.putText(canvas, text, (2, BAND - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60, 60, 60), 1, cv2.LINE_AA)
-    return canvas

@@ -11,7 +11,6 @@ clipped to the face's unbroken presence in the shot and renormalised, so a shard
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 from collections import deque
@@ -21,13 +20,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.by_shot import by_shot
 from stages.errors import NoFaceError
+from stages.filters import FWHM_PER_SIGMA
 from stages.geometry import Similarity, face_center, outside_share, robust_eye_distance
 from stages.track import MAX_REACH, TrackConfig
 from stages.types import Face, FaceFrame, FaceSource, Opening, TrackedFace, TrackedFrame
 
 Points = NDArray[np.float32]
-FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 
 
 class Settle:
@@ -49,16 +49,8 @@ class Settle:
         Raises:
             NoFaceError: a frame is left without a face and `no_face` is "fail".
         """
-        shot: _Shot | None = None
-        with contextlib.closing(items):
-            for item in items:
-                if shot is None or item.shot != shot.number:
-                    if shot is not None:
-                        yield from shot.finish()
-                    shot = _Shot(self._config, item, shot.clip_landmarks if shot is not None else None)
-                yield from shot.push(item)
-            if shot is not None:
-                yield from shot.finish()
+        first_face = _FirstFace()
+        return by_shot(items, lambda first: _Shot(self._config, first, first_face))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +64,19 @@ class _Place:
     aligned: Similarity
 
 
+@dataclass(slots=True)
+class _FirstFace:
+    """Of the clip: known from one shot to the next."""
+
+    landmarks: Points | None = None
+
+
 class _Shot:
     """The faces of one shot. Frames are counted from its start: seen → emitted, `radius` behind."""
 
-    def __init__(self, config: TrackConfig, first: TrackedFrame, clip_landmarks: Points | None) -> None:
+    def __init__(self, config: TrackConfig, first: TrackedFrame, first_face: _FirstFace) -> None:
         self.number = first.shot
-        self.clip_landmarks = clip_landmarks
+        self._first_face = first_face
         self._config = config
         self._start = first.frame.pts
         self._radius = config.smooth_frames(first.frame.clip.smooth_rate)
@@ -116,8 +115,9 @@ class _Shot:
         if not faces and self._config.no_face == "fail":
             raise self._no_face_error()
         if faces and self._opening is None:
-            self.clip_landmarks = faces[0].landmarks if self.clip_landmarks is None else self.clip_landmarks
-            self._opening = Opening(faces[0].eye_distance, len(faces), self.clip_landmarks)
+            if self._first_face.landmarks is None:
+                self._first_face.landmarks = faces[0].landmarks
+            self._opening = Opening(faces[0].eye_distance, len(faces), self._first_face.landmarks)
         self._last_faces = tuple(faces)
         self._waiting.popleft()
         self._emitted += 1

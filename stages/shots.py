@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from stages.base import Section
-from stages.types import Frame, ShotFrame
+from stages.types import Frame, PlaneArray, ShotFrame
 
 FLASH = 2
 """Frames that a flash may last."""
 BINS = 32
+TOP = 1.0 + 1e-6
+"""Just above the highest sample, so that it falls into the last bin."""
 THUMBNAIL = 16
+_BIN_OF_CODE = np.floor(np.arange(256) / 256 * (BINS / TOP)).astype(np.intp)
 
 
 class ShotsConfig(Section):
@@ -115,16 +118,21 @@ def _with_coming(items: Iterator[Frame], count: int) -> Iterator[tuple[Frame, li
 
 def _signature(frame: Frame) -> _Signature:
     """Histograms of the first three planes, and a thumbnail of the first (luma, or green)."""
-    full = 1.0 if frame.layout.is_float else float(1 << frame.layout.bits)
-    histograms: list[NDArray[np.float32]] = []
-    for plane in frame.planes[:3]:
-        small = np.ascontiguousarray(plane[::2, ::2], np.float32) / np.float32(full)
-        counts = cv2.calcHist([small], [0], None, [BINS], [0.0, 1.0 + 1e-6]).reshape(-1)
-        histograms.append(np.asarray(counts / max(small.size, 1), np.float32))
-    luma = np.asarray(frame.planes[0], np.float32) / np.float32(full)
-    height, width = (max(n // THUMBNAIL, 4) for n in luma.shape)
-    thumbnail = cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
-    return _Signature(np.stack(histograms), np.asarray(thumbnail, np.float32))
+    full = np.float32(1.0 if frame.layout.is_float else 1 << frame.layout.bits)
+    histograms = [_histogram(np.ascontiguousarray(plane[::2, ::2]), full) for plane in frame.planes[:3]]
+    height, width = (max(n // THUMBNAIL, 4) for n in frame.planes[0].shape)
+    thumbnail = cv2.resize(frame.planes[0].astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+    return _Signature(np.stack(histograms), np.asarray(thumbnail, np.float32) / full)
+
+
+def _histogram(samples: PlaneArray, full: np.float32) -> NDArray[np.float32]:
+    """[BINS] shares of the samples."""
+    if samples.dtype == np.uint8:  # count codes, then join them: no need to convert every sample
+        codes = cv2.calcHist([samples], [0], None, [256], [0, 256]).reshape(-1)
+        counts = np.bincount(_BIN_OF_CODE, weights=codes, minlength=BINS)
+    else:
+        counts = cv2.calcHist([samples.astype(np.float32) / full], [0], None, [BINS], [0.0, TOP]).reshape(-1)
+    return np.asarray(counts / max(samples.size, 1), np.float32)
 
 
 def _difference(a: _Signature, b: _Signature) -> float:

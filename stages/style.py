@@ -12,7 +12,6 @@ A good view is a frame where the face was really detected, lies inside the pictu
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections import deque
 from collections.abc import Generator, Mapping
@@ -25,6 +24,7 @@ import torch
 from pydantic import Field
 
 from stages.base import Section
+from stages.by_shot import by_shot
 from stages.codes import Codes, CodeSource
 from stages.filters import Fir, OneEuro
 from stages.geometry import frontality
@@ -87,16 +87,7 @@ class Style:
     def stream(self, items: Generator[FaceFrame, None, None]) -> Generator[StyledFrame, None, None]:
         """Attach a StyleRef to every face."""
         clip_wplus: dict[tuple[int, int], Codes] = {}
-        shot: _Shot | None = None
-        with contextlib.closing(items):
-            for item in items:
-                if shot is None or item.shot != shot.number:
-                    if shot is not None:
-                        yield from shot.finish()
-                    shot = _Shot(self._config, self._codes, item, clip_wplus)
-                yield from shot.push(item)
-            if shot is not None:
-                yield from shot.finish()
+        return by_shot(items, lambda first: _Shot(self._config, self._codes, first, clip_wplus))
 
 
 class _Shot:

@@ -6,11 +6,10 @@ was, which is about five times cheaper and jitters as little. With 1 the landmar
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,11 +18,13 @@ from pydantic import Field
 
 from models.blazeface import BlazeFaceDetector
 from models.face_alignment_backend import FaceAlignmentDetector
-from models.faces import Detection, FaceDetector, Image, drop_duplicates
+from models.faces import Detection, FaceDetector, drop_duplicates
 from stages.base import Section
+from stages.by_shot import by_shot
 from stages.geometry import outside_share
+from stages.pixels import Box
 from stages.tracklet import Tracklet, associate
-from stages.types import ShotFrame, TrackedFrame
+from stages.types import Frame, ShotFrame, TrackedFrame
 
 MAX_REACH = 32
 MAX_LOST = 16
@@ -92,16 +93,7 @@ class Track:
     def stream(self, items: Generator[ShotFrame, None, None]) -> Generator[TrackedFrame, None, None]:
         """Attach every face to every frame, in order."""
         ids = itertools.count()
-        shot: _Shot | None = None
-        with contextlib.closing(items):
-            for item in items:
-                if shot is None or item.shot != shot.number:
-                    if shot is not None:
-                        yield from shot.finish()
-                    shot = _Shot(self._config, self._detector, item, ids)
-                yield from shot.push(item)
-            if shot is not None:
-                yield from shot.finish()
+        return by_shot(items, lambda first: _Shot(self._config, self._detector, first, ids))
 
 
 class _Shot:
@@ -131,15 +123,15 @@ class _Shot:
     def _observe(self, item: ShotFrame) -> int:
         """Find the faces of a new frame; returns how many."""
         frame, time_s = self._seen, self._time_s(item)
-        image = item.frame.rgb8()
+        size = item.frame.clip.upright_size
         following = [track for track in self._tracks if track.last_frame == frame - 1]
         if frame % self._config.detect_every and following:
-            found = self._usable(image, [self._detector.refine(image, track.last) for track in following])
+            found = self._usable(size, self._followed(item.frame, [track.last for track in following]))
             if len(drop_duplicates(found)) == len(following):
                 for track, detection in zip(following, found, strict=True):
                     track.observe(frame, time_s, detection)
                 return len(found)
-        found = self._usable(image, self._detector.detect(image))
+        found = self._usable(size, self._detector.detect(item.frame.rgb8()))
         known = associate(self._tracks, found, frame, self._reach)
         for index, detection in enumerate(found):
             if index in known:
@@ -148,15 +140,28 @@ class _Shot:
                 self._tracks.append(Tracklet(next(self._ids), frame, time_s, detection))
         return len(found)
 
-    def _usable(self, image: Image, detections: Iterator[Detection | None] | list) -> list[Detection]:
-        height, width = image.shape[:2]
+    def _followed(self, frame: Frame, faces: list[Detection]) -> list[Detection | None]:
+        """Each face again; only the pixels that are looked at are converted, where that is less than the picture."""
+        width, height = frame.clip.upright_size
+        boxes: list[Box] = []
+        for face in faces:
+            left, top, right, bottom = self._detector.reach(face) or (0, 0, width, height)
+            boxes.append((max(left, 0), max(top, 0), min(right, width), min(bottom, height)))
+        areas = [max(right - left, 0) * max(bottom - top, 0) for left, top, right, bottom in boxes]
+        if min(areas) > 0 and sum(areas) < width * height:
+            pairs = zip(faces, boxes, strict=True)
+            return [self._detector.refine(frame.rgb8(box), face, box[:2]) for face, box in pairs]
+        image = frame.rgb8()
+        return [self._detector.refine(image, face) for face in faces]
+
+    def _usable(self, size: tuple[int, int], detections: Sequence[Detection | None]) -> list[Detection]:
         return [
             found
             for found in detections
             if found is not None
             and found.score >= self._config.min_score
             and (found.box[2:] - found.box[:2]).max() >= self._config.min_face_px
-            and outside_share(found.landmarks, width, height) <= self._config.max_outside
+            and outside_share(found.landmarks, *size) <= self._config.max_outside
         ]
 
     def _place(self) -> TrackedFrame:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from models.latent import Latent
 from stages.geometry import Similarity
-from stages.pixels import ColorTags, PlaneLayout, planes_to_rgb, quantize
+from stages.pixels import Box, ColorTags, PlaneLayout, planes_to_rgb, quantize
 
 PlaneArray = NDArray[np.generic]
 """uint8 for 8-bit planes, uint16 (low-aligned) for 9 to 16 bits, float32 for float formats."""
@@ -88,13 +88,17 @@ class Frame:
     name: str = ""
     """File name of the image, for a sequence."""
 
-    def rgb(self) -> NDArray[np.float32]:
-        """Upright R'G'B' [H, W, 3], nominal range [0, 1], not clipped. Computed anew at each call."""
-        return planes_to_rgb(self.planes, self.layout, self.color, self.rotation)
+    def rgb(self, box: Box | None = None) -> NDArray[np.float32]:
+        """Upright R'G'B' [H, W, 3], nominal range [0, 1], not clipped. Computed anew at each call.
 
-    def rgb8(self) -> NDArray[np.uint8]:
-        """Upright R'G'B' [H, W, 3] uint8, rounded and clipped: for detectors and previews."""
-        return quantize(self.rgb())
+        Args:
+            box: the part that is wanted (left, top, right, bottom), not empty and inside the picture; None: all of it.
+        """
+        return planes_to_rgb(self.planes, self.layout, self.color, self.rotation, box)
+
+    def rgb8(self, box: Box | None = None) -> NDArray[np.uint8]:
+        """Upright R'G'B' [H, W, 3] uint8, rounded and clipped: for detectors and previews. `box` as for `rgb`."""
+        return quantize(self.rgb(box))
 
     @property
     def time_s(self) -> float:

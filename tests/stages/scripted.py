@@ -46,7 +46,11 @@ class Scripted:
         self.detected.append(int(image[0, 0, 0]))
         return [detection(*person) for person in self.script[self.detected[-1]]]
 
-    def refine(self, image: np.ndarray, previous: Detection) -> Detection | None:
+    def reach(self, previous: Detection) -> tuple[int, int, int, int] | None:
+        x0, y0, x1, y1 = previous.box.tolist()
+        return int(x0) - 20, int(y0) - 20, int(x1) + 20, int(y1) + 20
+
+    def refine(self, image: np.ndarray, previous: Detection, corner: tuple[int, int] = (0, 0)) -> Detection | None:
         number = int(image[0, 0, 0])
         self.refined.append(number)
         near = [detection(*p) for p in self.script[number]]

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.preview import contact_sheet, sample_frames, spread
+from stages.errors import MediaError
+from stages.preview import before_after_sheet, sample_frames, spread
 from stages.read import ReadConfig
 from tests.helpers import frames_of, moving, write_clip
 
@@ -49,12 +50,16 @@ def test_images_and_deep_clips_are_read_too(tmp_path, monkeypatch):
 def test_sheet_holds_both_rows(tmp_path):
     red, blue = np.zeros((480, 640, 3), np.uint8), np.zeros((960, 1280, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
-    contact_sheet([(3, red), (9, red)], [(3, blue)], tmp_path / "sheet.png")
-    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    path = tmp_path / "sheet.png"
+    before_after_sheet([(3, red), (9, red)], [(3, blue)], path)
+    sheet = cv2.imread(str(path))
     assert sheet is not None
-    assert sheet.shape == (6 + 26 + 240 + 6 + 240 + 6, 6 + 320 + 6 + 320 + 6, 3)
-    assert sheet[150, 166].tolist() == [0, 0, 255]
-    assert sheet[400, 166].tolist() == [255, 0, 0]
-    assert sheet[400, 490].tolist() == [255, 255, 255]
-    with pytest.raises(ValueError, match="no picture"):
-        contact_sheet([], [], tmp_path / "empty.png")
+    colours, areas = np.unique(sheet.reshape(-1, 3), axis=0, return_counts=True)
+    area = {tuple(colour): int(count) for colour, count in zip(colours.tolist(), areas, strict=True)}
+    assert area[0, 0, 255] == 2 * 240 * 320  # two above, in OpenCV's order of colours
+    assert area[255, 0, 0] == 240 * 320  # one below, reduced to the same height
+    reds, blues = (np.argwhere((sheet == colour).all(axis=2)) for colour in ((0, 0, 255), (255, 0, 0)))
+    assert reds[:, 0].max() < blues[:, 0].min()
+    assert reds[:, 1].min() == blues[:, 1].min()  # frame 9 has nothing under it
+    with pytest.raises(MediaError, match="no picture"):
+        before_after_sheet([], [], tmp_path / "empty.png")
