@@ -101,7 +101,7 @@ def compiled(net: StyleGANEX) -> StyleGANEX:
     from models.compiled import CompiledNet
 
     if net.generator.constant.device.type == "cpu":
-        log.warning("compile: on a CPU the network is as fast without")
+        log.warning("compile: on a CPU it takes minutes for every input size and gains little over the default")
     return CompiledNet(net)
 
 
