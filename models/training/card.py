@@ -21,7 +21,7 @@ from models.training.record import RECORDS, Record, read_records
 CARD = Path("models/weights/README.md")
 _BLOCK = re.compile(r"(<!-- records: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ALL = ("PSNR to the input", "landmark error, output to input", "SSIM above the bilateral filter's")
-"""Figures that the table of all files shows, where a file has them."""
+"""Figures that the table of all files shows, where a file has them; else its first two."""
 
 
 def fill(text: str, records: Mapping[str, Record]) -> str:
@@ -49,8 +49,9 @@ def all_table(records: Mapping[str, Record]) -> str:
         init, heads = record.get("init"), record.get("heads")
         losses = ", ".join(f"{loss:.4f}" for loss in record["first_losses"][:3])
         shown = record["held_out"] or {}
-        held_out = ", ".join(f"{key} {shown[key]:.4g}" for key in _ALL if key in shown) or record.get("measured_on")
-        state = "" if record["state"] == "complete" else " (early)"
+        keys = [key for key in _ALL if key in shown] or list(shown)[:2]
+        held_out = ", ".join(f"{key} {shown[key]:.4g}" for key in keys)
+        state = " (early)" if record["state"] == "early" else ""
         count = "none" if heads is None else str(heads["count"] or "few")
         begun = "nothing" if init is None else Path(init["file"]).stem
         minutes = f"{record['steps']}, {record['seconds'] / 60:.0f}"

@@ -2,7 +2,8 @@
 
 One record per file, by its stem:
 
-    state         "complete", or "early": made before records were kept, some entries unknown (null)
+    state         "complete"; "unmeasured": nothing is held out yet; "early": made before records were kept, some
+                  entries unknown (null), and a recipe that has changed since
     sha256, bytes of the file
     recipe        configs/*.yaml, and `overrides`: dotted setting → value laid over it, places left out
     init          {file, sha256} that the run began from, or null
@@ -102,7 +103,7 @@ def new_record(
     train = " ".join(["python run_pipeline.py train --config", str(recipe), *_set_arguments(kept)])
     made = [] if heads is None else [heads_command(heads)]
     return {
-        "state": "complete",
+        "state": "unmeasured",
         "sha256": file_sha256(weights),
         "bytes": weights.stat().st_size,
         "recipe": str(recipe),
@@ -194,4 +195,4 @@ def put_measured(path: Path, report: Mapping[str, Any]) -> None:
     if records.get(name, {}).get("sha256") != report["sha256"]:
         raise UserError(f"{path}: no record of this {name}", "export the file with --recipe first: that writes it")
     figures = {key: figure["value"] for key, figure in report["figures"].items() if figure["value"] == figure["value"]}
-    put_record(path, name, records[name] | {"held_out": figures, "measured_on": report["heads"]})
+    put_record(path, name, records[name] | {"state": "complete", "held_out": figures, "measured_on": report["heads"]})
