@@ -52,7 +52,7 @@ def measure(model: str, width: int, height: int, memory: int | None, threads: in
     budget = Budget(net, memory)
     wplus = net.encode_style(torch.tanh(normal("x2", (1, 3, 256, 256))))
     started, used = time.perf_counter(), time.process_time()
-    latent = Latent(wplus, *net.encode_content(x1))
+    latent = Latent(wplus, *budget.encode_content(x1))
     row["encoder_s"] = round(time.perf_counter() - started, 1)
     row["encoder_peak_gib"] = round(peak_gib(), 2)
     started = time.perf_counter()
@@ -61,6 +61,9 @@ def measure(model: str, width: int, height: int, memory: int | None, threads: in
     row["cpu_s"] = round(time.process_time() - used, 1)
     row["peak_gib"] = round(peak_gib(), 2)
     row["plan"] = next(f"tile of {plan.tile} cells" if plan.tile else "whole" for plan in budget._plans.values())
+    row["encoder_plan"] = next(
+        f"tile of {each[0]} cells" if each[0] else "whole" for each in budget._encoder_sides.values()
+    )
     row["mean"], row["std"] = float(image.mean()), float(image.std())
     if check:
         row["max_error"] = float((image - net.synthesize(latent)).abs().max())

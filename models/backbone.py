@@ -21,8 +21,11 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = x.mean(dim=(2, 3), keepdim=True)
-        return x * torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled))))
+        return x * self.gate(x.mean(dim=(2, 3), keepdim=True))
+
+    def gate(self, pooled: Tensor) -> Tensor:
+        """What channels of these means [B, C, 1, 1] are multiplied by."""
+        return torch.sigmoid(self.fc2(torch.relu(self.fc1(pooled))))
 
 
 class Bottleneck(nn.Module):
@@ -47,6 +50,17 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.res_layer(x) + self.shortcut_layer(x)
+
+    def residual(self, x: Tensor) -> Tensor:
+        """What the squeeze-excite looks at and scales."""
+        return self.res_layer[:-1](x)
+
+    @property
+    def excite(self) -> SqueezeExcite:
+        """The squeeze-excite."""
+        excite = self.res_layer[-1]
+        assert isinstance(excite, SqueezeExcite)
+        return excite
 
 
 def input_layer(in_channels: int, out_channels: int) -> nn.Sequential:

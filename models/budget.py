@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from models.config import ModelConfig
+from models.encoder import Content
 from models.errors import ModelError
 from models.latent import Latent
 from models.latent_batch import cat, map_tensors
@@ -32,6 +33,8 @@ through the other stages, and for everybody else."""
 SMALLEST_TILE, LARGEST_TILE = 4, 64
 """Sides in cells of H/8 × W/8. Below, the surroundings that each tile needs cost more than they save; above, they cost
 next to nothing already (5 % at 64)."""
+LARGEST_ENCODED = 32
+"""As much for the encoder's tiles, which need surroundings of 2 cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Budget:
             self._room = limit - self._held
         self._plans: dict[tuple[int, int, bool], Plan] = {}
         self._encoded = batch
+        self._encoder_sides: dict[tuple[int, int], list[int | None]] = {}
 
     def in_parts(self, count: int, run: Callable[[slice], T]) -> list[tuple[slice, T]]:
         """The encoder over `count` inputs, as many at once as there is memory for.
@@ -98,11 +102,39 @@ class Budget:
                 self._encoded = max(1, min(self._encoded, part.stop - start) // 2)
                 log.warning("out of memory: the encoder goes on with %d frames at once", self._encoded)
             else:
-                raise ModelError(
-                    "out of memory in the encoder, with a single window",
-                    "make the window smaller (crop.window_px, crop.max_pixels), or use a machine with more memory",
-                )
+                raise _encoder_error()
         return done
+
+    def encode_content(self, x1: Tensor) -> Content:
+        """As StyleGANEX.encode_content; a single x1 for which there is too little memory goes through in tiles.
+
+        Raises:
+            MemoryError, RuntimeError: out of memory with several, for `in_parts`.
+            ModelError: not enough for the smallest tile.
+        """
+        if x1.shape[0] > 1 or not (self._net.config.has_feature or self._net.config.num_skips):
+            return self._net.encode_content(x1)
+        key = x1.shape[2], x1.shape[3]
+        sides = self._encoder_sides.setdefault(key, self._sides_for(*key))
+        while True:
+            side = sides[0]
+            content = self._tried(self._net.encode_content, x1) if side is None else None
+            if side is not None:
+                content = self._tried(self._net.encode_content_tiled, x1, side)
+            if content is not None:
+                return content
+            if len(sides) == 1:
+                raise _encoder_error()
+            del sides[0]
+            log.warning("out of memory: the encoder goes on in tiles of %d×%d pixels", sides[0] * 8, sides[0] * 8)
+
+    def _sides_for(self, height: int, width: int) -> list[int | None]:
+        """What to try for x1: None is the whole, then tiles in cells."""
+        cells = max(height, width) // 8
+        sides = [side for side in _sides(cells) if side <= LARGEST_ENCODED]
+        if self._room is None or encoding_bytes(self._net.config, height, width) <= self._room or not sides:
+            return [None, *sides]
+        return [*sides]
 
     def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
         """As StyleGANEX.synthesize, float32 on the CPU.
@@ -181,6 +213,18 @@ class Budget:
             f"which takes about {needed / 2**30:.2f} GiB with the {self._held / 2**30:.2f} GiB held already",
             "allow more with --memory, or make the window smaller (crop.window_px, crop.max_pixels)",
         )
+
+
+def _encoder_error() -> ModelError:
+    return ModelError(
+        "out of memory in the encoder, with a single window",
+        "make the window smaller (crop.window_px, crop.max_pixels), or use a machine with more memory",
+    )
+
+
+def encoding_bytes(config: ModelConfig, height: int, width: int) -> int:
+    """What the encoder takes for an x1 of height × width at most: five maps at H."""
+    return 4 * 5 * config.body_widths[0] * height * width
 
 
 def drawing_bytes(config: ModelConfig, windows: Sequence[Window], skips: int, attends: bool) -> int:

@@ -20,6 +20,7 @@ from models.generator import Fuse, Generator
 from models.latent import Latent
 from models.precision import Precision, arithmetic, check_precision
 from models.steps import PlainSteps, Steps
+from models.tiled_encoder import content_tiled
 
 Noise = Literal["stored"] | Sequence[Tensor | None] | None
 
@@ -94,6 +95,15 @@ class StyleGANEX(nn.Module):
             return fast.encoder.content(x1)
         with arithmetic(self._precision, x1.device):
             return encoder.content(x1)
+
+    def encode_content_tiled(self, x1: Tensor, tile: int) -> Content:
+        """As `encode_content` for one x1 [1, C, H, W], within 1e-4 in float32, its finest levels in tiles of `tile` × 8
+        pixels: slower, and of what lies at H and H/2 nothing is held but the skip features. Inference only.
+        """
+        encoder = self._encoder()
+        self._check_input(x1)
+        with torch.no_grad(), arithmetic(self._precision, x1.device):
+            return content_tiled(encoder, x1, tile)
 
     def encode_style(self, aligned: Tensor) -> Tensor:
         """w+ [B, L, style_dim] of aligned crops [B, 3, 256, 256], latent_avg included. See `invert`."""

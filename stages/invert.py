@@ -24,7 +24,8 @@ class Invert:
         net: in eval mode; its device is where the work happens.
         batch_size: frames per pass. The result does not depend on it beyond float rounding.
         batch_stats: batch norms use each window's own statistics (`StyleGANEX.invert`).
-        memory: bytes that the process may hold; where they do not last, fewer frames go through at once.
+        memory: bytes that the process may hold; None: a share of what is free now (models/budget.py). Where they do not
+            last, fewer windows go through at once, then one in tiles.
     """
 
     name = "invert"
@@ -83,7 +84,7 @@ class Invert:
             def encode(part: slice, members: list[int] = members) -> Content | Latent:
                 x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members[part]]).to(self._device)
                 with torch.inference_mode():
-                    return self._encode(x1) if self._batch_stats else self._net.encode_content(x1)
+                    return self._encode(x1) if self._batch_stats else self._budget.encode_content(x1)
 
             for part, content in self._budget.in_parts(len(members), encode):
                 for row, i in enumerate(members[part]):

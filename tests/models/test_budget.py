@@ -163,3 +163,24 @@ def test_this_machine_has_memory():
     assert held_memory(CPU) > 10 << 20
     free = free_memory(CPU)
     assert free is None or free > 10 << 20
+
+
+@torch.inference_mode()
+def test_a_limit_tiles_the_encoder(net, monkeypatch, caplog):
+    x1 = torch.tanh(normal("picture", (1, 3, 72, 64)))
+    whole = net.encode_content(x1)
+    assert torch.equal(Budget(net, 1 << 40).encode_content(x1).skips[-1], whole.skips[-1])
+    tight = Budget(net, held_memory(CPU) + 1000)
+    torch.testing.assert_close(tight.encode_content(x1).skips, whole.skips, atol=2e-5, rtol=0)
+    assert tight._encoder_sides == {(72, 64): [8, 4]}
+
+    def refuse(*_):
+        raise RuntimeError("not enough memory: you tried to allocate 4 bytes")
+
+    monkeypatch.setattr(net, "encode_content", refuse)
+    budget = Budget(net, 1 << 40)
+    torch.testing.assert_close(budget.encode_content(x1).feature, whole.feature, atol=2e-5, rtol=0)
+    assert "out of memory: the encoder goes on in tiles of 64×64 pixels" in caplog.messages
+    monkeypatch.setattr(net, "encode_content_tiled", refuse)
+    with pytest.raises(ModelError, match="out of memory in the encoder"):
+        budget.encode_content(x1)
