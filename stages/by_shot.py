@@ -16,16 +16,18 @@ class Numbered(Protocol):
 
 In = TypeVar("In", bound=Numbered)
 Out = TypeVar("Out")
+In_contra = TypeVar("In_contra", bound=Numbered, contravariant=True)
+Out_co = TypeVar("Out_co", covariant=True)
 
 
-class Shot(Protocol[In, Out]):
+class Shot(Protocol[In_contra, Out_co]):
     """A stage's work on one shot."""
 
-    def push(self, item: In) -> Iterable[Out]:
+    def push(self, item: In_contra) -> Iterable[Out_co]:
         """Take the next item; give what is finished by it."""
         ...
 
-    def finish(self) -> Iterable[Out]:
+    def finish(self) -> Iterable[Out_co]:
         """The shot is over: give the rest."""
         ...
 
