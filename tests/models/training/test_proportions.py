@@ -30,7 +30,7 @@ def test_points_that_stay_leave_the_picture_alone(points):
 
 def test_a_mark_goes_where_its_point_goes():
     grid = np.array([(x, y) for y in range(24, 105, 10) for x in range(24, 105, 10)], float)[:68]
-    wanted = grid + (3, -2)
+    wanted = grid + np.array([3, -2])
     picture = np.zeros((128, 128, 3), np.uint8)
     x, y = grid[30].astype(int)
     picture[y - 1 : y + 2, x - 1 : x + 2] = 255
