@@ -126,7 +126,8 @@ class Budget:
             if len(sides) == 1:
                 raise _encoder_error()
             del sides[0]
-            log.warning("out of memory: the encoder goes on in tiles of %d×%d pixels", sides[0] * 8, sides[0] * 8)
+            pixels = (sides[0] or 0) * 8
+            log.warning("out of memory: the encoder goes on in tiles of %d×%d pixels", pixels, pixels)
 
     def _sides_for(self, height: int, width: int) -> list[int | None]:
         """What to try for x1: None is the whole, then tiles in cells."""

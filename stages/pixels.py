@@ -264,8 +264,8 @@ def quantize(rgb: Image) -> NDArray[np.uint8]:
 def to_network(rgb: Image) -> Image:
     """R'G'B' [H, W, 3] in [0, 1] → [3, H, W] float32 in [−1, 1], contiguous."""
     planes = np.empty((rgb.shape[2], *rgb.shape[:2]), np.float32)
-    for plane, values in zip(planes, cv2.split(rgb), strict=True):
-        np.multiply(values, np.float32(2), out=plane)
+    for number, values in enumerate(cv2.split(rgb)):
+        np.multiply(values, np.float32(2), out=planes[number])
     planes -= np.float32(1)
     return planes
 

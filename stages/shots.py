@@ -128,7 +128,7 @@ def _signature(frame: Frame) -> _Signature:
 def _histogram(samples: PlaneArray, full: np.float32) -> NDArray[np.float32]:
     """[BINS] shares of the samples."""
     if samples.dtype == np.uint8:  # count codes, then join them: no need to convert every sample
-        codes = cv2.calcHist([samples], [0], None, [256], [0, 256]).reshape(-1)
+        codes = cv2.calcHist([np.asarray(samples, np.uint8)], [0], None, [256], [0, 256]).reshape(-1)
         counts = np.bincount(_BIN_OF_CODE, weights=codes, minlength=BINS)
     else:
         counts = cv2.calcHist([samples.astype(np.float32) / full], [0], None, [BINS], [0.0, TOP]).reshape(-1)

@@ -33,8 +33,8 @@ def features(face: Picture) -> NDArray[np.float32]:
     flat = offset / np.sqrt(cv2.blur(offset**2, (25, 25)) + 9)
     half = cv2.resize(flat, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     parts = [
-        _gradients(flat[16:]),
-        _gradients(half),
+        _gradients(np.asarray(flat[16:], np.float32)),
+        _gradients(np.asarray(half, np.float32)),
         cv2.resize(flat, (SIDE // 4, SIDE // 4), interpolation=cv2.INTER_AREA),
         cv2.resize(lab, (SIDE // 8, SIDE // 8), interpolation=cv2.INTER_AREA) / 30,
     ]

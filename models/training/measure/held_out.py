@@ -20,7 +20,7 @@ EYE_DISTANCE = 64.0
 """Pixels between the eyes: face scale."""
 LABELS = ("parsing",)
 """Arrays whose values are names, not amounts."""
-STILL = ViewSettings(crop_px=(PX, PX), eye_distance_px=(EYE_DISTANCE,) * 2, rotation_deg=0, reach=0, mirror=0)
+STILL = ViewSettings(crop_px=(PX, PX), eye_distance_px=(EYE_DISTANCE, EYE_DISTANCE), rotation_deg=0, reach=0, mirror=0)
 """The view: face scale, upright, in the middle, nothing random about it."""
 
 

@@ -79,7 +79,7 @@ class AttributeReader:
         self._mean, self._spread = x.mean(axis=0), x.std(axis=0) + 1e-6
         x = (x - self._mean) / self._spread
         kernel = x @ x.T / x.shape[1]
-        self.trust = dict(zip(ATTRIBUTES, _cross_validated(kernel, y, scene), strict=True))
+        self.trust: dict[str, Trust] = dict(zip(ATTRIBUTES, _cross_validated(kernel, y, scene), strict=True))
         """By attribute."""
         self._offset = y.mean(axis=0)
         self._weights = x.T @ _solve(kernel, y - self._offset) / x.shape[1]
@@ -127,7 +127,7 @@ def _examples(samples: Samples, numbers: Sequence[int]) -> Iterator[tuple[NDArra
 
 
 def _solve(kernel: Floats, y: Floats) -> Floats:
-    return np.linalg.solve(kernel + RIDGE * np.eye(len(kernel)), y)
+    return np.asarray(np.linalg.solve(kernel + RIDGE * np.eye(len(kernel)), y), np.float64)
 
 
 def _cross_validated(kernel: Floats, y: Floats, scene: NDArray[np.int64]) -> list[Trust]:
