@@ -29,6 +29,7 @@ FACE = (slice(10, 266), slice(94, 350))
 Picture = NDArray[np.uint8]
 TASKS: tuple[tuple[str, Path, Mapping[str, Any]], ...] = (
     ("toonify", PHOTO, {"task": {"kind": "toonify"}}),
+    ("toonify, toon3d", PHOTO, {"task": {"kind": "toonify", "style": "toon3d"}}),
     ("edit hair 1.5", PHOTO, {"task": {"kind": "edit", "direction": "hair", "strength": 1.5}}),
     ("edit age 1.5", PHOTO, {"task": {"kind": "edit", "direction": "age", "strength": 1.5}}),
     ("super_resolution --factor 16", PHOTO, {"task": {"kind": "super_resolution", "factor": 16}}),
