@@ -19,27 +19,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.config import RunConfig, load_config
-from pipeline.resources import Loader, Rendering, batch_size
+from pipeline.flow import Flow
+from pipeline.resources import Loader, Rendering
 from pipeline.run import render
+from pipeline.wire import through_network
 from samples.make_clip import make_clip
 from stages.codes import EncoderCodes
 from stages.composite import Composite
 from stages.crop import Crop
-from stages.edit import Edit
-from stages.invert import Invert
 from stages.media_probe import probe
 from stages.read import Read
 from stages.settle import Settle
 from stages.shots import Shots
 from stages.style import Style
-from stages.synthesize import Synthesize
 from stages.track import Track
 from stages.write import Write, choose_encoding
 
 
 def alone(config: RunConfig, source: Path, rendering: Rendering, folder: Path) -> dict[str, float]:
     """Frames per second of each thread's stages when they have the machine to themselves."""
-    net, batch = rendering.model.net, batch_size(config)
     clip = probe(source)
     rates: dict[str, float] = {}
 
@@ -51,10 +49,9 @@ def alone(config: RunConfig, source: Path, rendering: Rendering, folder: Path) -
 
     front = Shots(config.shots).stream(Read(config.read, clip).stream())
     front = Settle(config.track).stream(Track(config.track, rendering.detector).stream(front))
-    codes = EncoderCodes(net, rendering.recipe.content, config.crop.eye_distance_px)
+    codes = EncoderCodes(rendering.model.net, rendering.recipe.content, config.crop.eye_distance_px)
     crops = timed("read+track+crop", Crop(config.crop).stream(Style(config.style, codes).stream(front)))
-    middle = Edit(rendering.recipe).stream(Invert(net, batch).stream(x for x in crops))
-    rendered = timed("network", Synthesize(net, batch).stream(middle))
+    rendered = timed("network", through_network(config, clip, rendering, Flow({}), (x for x in crops)))
     planes = choose_encoding(clip, config.write, ".mp4", *clip.upright_size)
     pasted = Composite(config.composite, clip.upright_size, *planes).stream(x for x in rendered)
     timed("composite+write", Write(config.write, clip, folder / "alone.mp4").stream(pasted))

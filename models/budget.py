@@ -70,16 +70,17 @@ class Budget:
         limit: bytes that the process may hold (on a GPU: have allocated there), weights and all; None: SHARE of what is
             free.
         batch: samples at once at most.
+        sharing: networks that work at the same time within the limit, this one among them; each takes an equal part.
     """
 
-    def __init__(self, net: StyleGANEX, limit: int | None = None, batch: int = 1) -> None:
+    def __init__(self, net: StyleGANEX, limit: int | None = None, batch: int = 1, sharing: int = 1) -> None:
         self._net, self._limit, self._batch = net, limit, batch
         self._device = next(net.parameters()).device
         self._held = held_memory(self._device)
         free = free_memory(self._device)
-        self._room = None if free is None else int(SHARE * free)
+        self._room = None if free is None else int(SHARE * free) // sharing
         if limit is not None:
-            self._room = limit - self._held
+            self._room = (limit - self._held) // sharing
         self._plans: dict[tuple[int, int, bool], Plan] = {}
         self._encoded = batch
         self._encoder_sides: dict[tuple[int, int], list[int | None]] = {}
@@ -188,7 +189,7 @@ class Budget:
 
     def _plan(self, height: int, width: int, skips: int, attends: bool) -> Plan:
         config, cells, room = self._net.config, max(height, width), self._room
-        whole = drawing_bytes(config, [Window.whole(height << n, width << n) for n in _levels(config)], skips, attends)
+        whole = whole_bytes(config, height, width, skips, attends)
         if room is None or whole <= room:
             return Plan(cells, self._batch if room is None else max(1, min(self._batch, room // max(1, whole))), None)
         fixed = held_bytes(config, height, width, result=self._device.type == "cpu")
@@ -242,6 +243,11 @@ def drawing_bytes(config: ModelConfig, windows: Sequence[Window], skips: int, at
             most = max(most, area * inner * (5 + 6 * attends))
         most = max(most, 2 * area * inner + above * (4 * outer + 9))
     return int(4.4 * most) + 4 * 36 * 2 * widest**2
+
+
+def whole_bytes(config: ModelConfig, height: int, width: int, skips: int, attends: bool) -> int:
+    """`drawing_bytes` of a whole image for a feature of height × width."""
+    return drawing_bytes(config, [Window.whole(height << n, width << n) for n in _levels(config)], skips, attends)
 
 
 def tile_bytes(config: ModelConfig, side: int, skips: int, attends: bool) -> int:

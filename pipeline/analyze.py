@@ -73,7 +73,7 @@ def analyze(
     )
     cuts: list[int] = []
     seen: list[int] = []
-    flow = Flow({"settle": settings.buffers.crop}, 0)
+    flow = Flow({"settle": settings.buffers.crop})
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

@@ -65,6 +65,9 @@ class RunConfig(Section):
     tiles, within 1e-4 of the same picture. null: a share of what is free; ordinary sizes then need no tiles."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads of the network; null: all cores."""
+    workers: int | None = Field(default=None, ge=1, le=64)
+    """On a CPU, frames in the network at once, each on its part of the threads; null: one per thread for a small model,
+    one for a large one."""
     precision: Precision = "fp32"
     """Arithmetic of the network: fp32, bf16 (GPU, or a CPU with bf16 units), fp16 (GPU only)."""
     compile: bool = False

@@ -19,7 +19,10 @@ RENDERING = (
     ("optimize", "step II: w+, f and noise fitted to the window by gradient"),
     ("save_latents", "write them into a file on their way"),
     ("edit", "the task's changes to the latent"),
-    ("synthesize", "generator"),
+    (
+        "synthesize",
+        "generator; by `workers` on a CPU, or on several GPUs, invert to here side by side",
+    ),
     ("steady", "mix each picture with its neighbours along the source's motion"),
 )
 WRITING = (

@@ -12,7 +12,7 @@ from pipeline.resources import weights_sha256
 from stages.sequence import is_sequence, list_images
 
 IRRELEVANT = {
-    **dict.fromkeys(("analysis", "buffers", "report", "threads", "batch_size", "memory"), True),
+    **dict.fromkeys(("analysis", "buffers", "report", "threads", "workers", "batch_size", "memory"), True),
     "write": {"overwrite": True},
     "latents": {"save": True},
 }

@@ -6,10 +6,11 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
-from pipeline.telemetry import StageMeter
+from pipeline.telemetry import StageMeter, side_by_side
 
 T = TypeVar("T")
 _POLL_S = 0.05
@@ -73,22 +74,38 @@ class Flow:
     Args:
         buffers: stage name → queue depth. The stages up to and including a named one run on one thread, at most `depth`
             items ahead of what follows. An empty mapping runs everything on the caller's thread, with the same result.
-        first_index: frame number of the first item, for the notes on errors.
+        frame_of: number of an item → frame number, for the notes on errors.
     """
 
-    def __init__(self, buffers: Mapping[str, int], first_index: int = 0) -> None:
+    def __init__(self, buffers: Mapping[str, int], frame_of: Callable[[int], int] = int) -> None:
         self.meters: list[StageMeter] = []
+        self._lanes: list[Flow] = []
+        self._split_at = 0
         self._last: Generator[Any, None, None] | None = None
         self._buffers = buffers
-        self._first_index = first_index
+        self._frame_of = frame_of
 
-    def link(self, name: str, items: Iterator[T]) -> Generator[T, None, None]:
-        """Return `items`, metered under `name`, and on its own thread when `buffers` says so."""
+    def split(self, count: int, group: int) -> list[Flow]:
+        """`count` flows that share the work of the next link, `group` items at a time in turns (pipeline/spread.py)."""
+        self._lanes = [Flow({}, partial(self._dealt, lane, count, group)) for lane in range(count)]
+        self._split_at = len(self.meters)
+        return self._lanes
+
+    def stages(self) -> list[StageMeter]:
+        """The meters of every stage in order, those of the lanes taken together before their common link."""
+        shared = side_by_side([lane.meters for lane in self._lanes])
+        return [*self.meters[: self._split_at], *shared, *self.meters[self._split_at :]]
+
+    def _dealt(self, lane: int, count: int, group: int, position: int) -> int:
+        return self._frame_of((position // group * count + lane) * group + position % group)
+
+    def link(self, name: str, items: Iterator[T], queue_of: str | None = None) -> Generator[T, None, None]:
+        """Return `items`, metered under `name`, and on its own thread when `buffers` says so for it or `queue_of`."""
         upstream = self.meters[-1] if self.meters else None
         meter = StageMeter(name, upstream)
         self.meters.append(meter)
         linked = self._metered(meter, items, self._last)
-        depth = self._buffers.get(name, 0)
+        depth = self._buffers.get(queue_of or name, 0)
         if depth:
             meter.buffered = depth
             linked = prefetch(linked, depth, meter)
@@ -107,7 +124,7 @@ class Flow:
                     return
                 except Exception as error:
                     if not getattr(error, "__notes__", None):
-                        frame = self._first_index + meter.position
+                        frame = self._frame_of(meter.position)
                         error.add_note(f"stage {meter.name}, frame {frame} or up to its look-ahead before it")
                     raise
                 finally:

@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.flow import Flow
 from pipeline.frame_log import FrameLog
-from pipeline.telemetry import StageMeter, thread_rates
+from pipeline.telemetry import thread_rates
 from stages.types import ClipInfo, FaceSource, OutputFrame
 
 PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "pydantic", "safetensors")
@@ -142,14 +143,15 @@ class Recorder:
         else:
             ranges.append([index, index])
 
-    def finish(self, meters: Sequence[StageMeter], seconds: float) -> None:
+    def finish(self, flow: Flow, seconds: float) -> None:
         """Add the speeds and put the decisions into a fixed order."""
         report = self._report
         report.seconds = seconds
         report.stages = [
-            {"name": m.name, "items": m.items, "busy_s": m.busy_s, "waited_s": m.waited_s, "fps": m.fps} for m in meters
+            {"name": m.name, "items": m.items, "busy_s": m.busy_s, "waited_s": m.waited_s, "fps": m.fps}
+            for m in flow.stages()
         ]
-        report.threads = [{"stages": names, "fps": fps} for names, fps in thread_rates(list(meters))]
+        report.threads = [{"stages": names, "fps": fps} for names, fps in thread_rates(flow.meters)]
         order = [*FaceSource, "passed", "several_faces", "partly_outside", "corrupt"]
         report.decisions = {str(name): report.decisions[name] for name in order if name in report.decisions}
 

@@ -6,6 +6,7 @@ import logging
 import os
 from dataclasses import dataclass, replace
 
+import cv2
 import torch
 
 from models.allocator import settle_allocator
@@ -18,6 +19,7 @@ from models.styleganex import StyleGANEX
 from models.zoo import LoadedModel, check_task, find_model, load_model, model_sha256
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
+from pipeline.workers import plan_workers
 from stages.analysis import Analysis
 from stages.recipe import Recipe, Tools
 from stages.tasks import Task
@@ -36,7 +38,12 @@ class Rendering:
     analysis: Analysis | None = None
     """Pass 1, where it was made before."""
     replicas: tuple[StyleGANEX, ...] = ()
-    """The model's network on further devices."""
+    """The model's network on further devices, or for further workers."""
+
+    @property
+    def sharing(self) -> int:
+        """Networks that work at the same time in one memory: on a CPU all of them."""
+        return 1 + len(self.replicas) if self.model.net.generator.constant.device.type == "cpu" else 1
 
 
 class Loader:
@@ -57,11 +64,10 @@ class Loader:
         if not task.renders:
             return None
         settle_allocator()
-        torch.set_num_threads(config.threads or os.cpu_count() or 1)
         model, detector = self._model(config), self._detector(config)
         recipe = task.recipe(Tools(model.net, model.name, detector, config.seed))
         check_fits(task, recipe, model)
-        return Rendering(model, detector, recipe, replicas=self._copies(model.net, choose_devices(config.device)))
+        return Rendering(model, detector, recipe, replicas=self._copies(model.net, places(config, recipe, model)))
 
     def _model(self, config: RunConfig) -> LoadedModel:
         task, device = config.task, choose_device(config.device)
@@ -175,18 +181,33 @@ def _choose(wanted: str) -> str:
     return wanted
 
 
-def can_spread(config: RunConfig, recipe: Recipe) -> bool:
-    """Whether several devices may share one clip; if not, the first does it all, and a warning says why."""
+def places(config: RunConfig, recipe: Recipe, model: LoadedModel) -> tuple[str, ...]:
+    """The device of each network that takes part; PyTorch gets as many threads as each of them should have.
+
+    So does OpenCV, where reading and tracking would take the cores from the network.
+    """
+    devices, reason = choose_devices(config.device), alone_for(config, recipe)
+    if reason and len(devices) > 1:
+        log.warning("device: %s goes frame by frame through one device: the first of %s", reason, config.device)
+        devices = devices[:1]
+    threads = config.threads or os.cpu_count() or 1
+    if devices == ("cpu",):
+        workers, threads = plan_workers(config, model.net.config, bool(reason))
+        devices *= workers
+        cv2.setNumThreads(threads)
+    torch.set_num_threads(threads)
+    return devices
+
+
+def alone_for(config: RunConfig, recipe: Recipe) -> str:
+    """Why every frame of a clip must go through one network in turn; "" where several may share it."""
     if recipe.optimize is not None:
-        reason = "inversion's optimisation"
-    elif config.latents.source is not None or config.latents.save is not None:
-        reason = "a latent file"
-    elif recipe.style == "content" and config.analysis is None:
-        reason = "w+ from the network's own input"
-    else:
-        return True
-    log.warning("device: %s goes frame by frame through one device: the first of %s", reason, config.device)
-    return False
+        return "inversion's optimisation"
+    if config.latents.source is not None or config.latents.save is not None:
+        return "a latent file"
+    if recipe.style == "content" and config.analysis is None:
+        return "w+ from the network's own input"
+    return ""
 
 
 def batch_size(config: RunConfig) -> int:

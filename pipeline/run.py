@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import operator
 import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +141,7 @@ def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering |
 
 
 def _flow(config: RunConfig) -> Flow:
-    return Flow(config.buffers.model_dump(), config.read.start)
+    return Flow(config.buffers.model_dump(), partial(operator.add, config.read.start))
 
 
 def _drive(
@@ -155,7 +157,7 @@ def _drive(
         for item in with_progress(written, clip, config.read, progress):
             recorder.add(item)
             kept.add(item)
-    recorder.finish(flow.meters, time.perf_counter() - started)
+    recorder.finish(flow, time.perf_counter() - started)
     if rendering is not None and not report.rendered:
         log.warning("%s: no face was found in any frame; the output is the source", clip.path)
     return kept

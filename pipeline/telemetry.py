@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -38,6 +39,22 @@ class StageMeter:
     def fps(self) -> float:
         """Items per second of the stage's own work."""
         return self.items / self.busy_s if self.busy_s > 0 else 0.0
+
+
+def side_by_side(lanes: Sequence[Sequence[StageMeter]]) -> list[StageMeter]:
+    """One meter per stage for equal stages on several threads: all their items, in the time that they took on average.
+
+    The first of each lane, the wait for its turn, is left out.
+    """
+    return [
+        StageMeter(
+            together[0].name,
+            None,
+            items=sum(meter.items for meter in together),
+            spent_s=sum(meter.busy_s for meter in together) / len(together),
+        )
+        for together in zip(*(lane[1:] for lane in lanes), strict=True)
+    ]
 
 
 def thread_rates(meters: list[StageMeter]) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ from models.styleganex import StyleGANEX
 from pipeline.config import RunConfig
 from pipeline.errors import ConfigError
 from pipeline.flow import Flow
-from pipeline.resources import Rendering, batch_size, can_spread
+from pipeline.resources import Rendering, batch_size
 from pipeline.spread import spread
 from stages.align import Align
 from stages.assume import Assume
@@ -25,7 +25,6 @@ from stages.latents import FromLatents, SaveLatents, latent_info
 from stages.optimize import Optimize
 from stages.pixels import ColorTags, PlaneLayout
 from stages.read import Read
-from stages.recipe import Recipe
 from stages.replay import Replay
 from stages.settle import Settle
 from stages.shots import Shots
@@ -109,17 +108,39 @@ def _styled(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow)
 def _render(
     config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow, styled: Generator[StyledFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
-    net, recipe, batch = rendering.model.net, rendering.recipe, batch_size(config)
+    recipe = rendering.recipe
     if config.crop.frame == "aligned" and recipe.content.needs_face:
         styled = flow.link("align", Align().stream(styled))
     crops = flow.link("crop", Crop(config.crop, recipe.content).stream(styled))
-    if rendering.replicas and can_spread(config, recipe):
-        nets = (net, *rendering.replicas)
-        chains = [partial(_network, config=config, recipe=recipe, net=each, batch=batch) for each in nets]
-        return _steadied(config, rendering, flow, flow.link("synthesize", spread(crops, chains, batch)))
-    encoded = flow.link(
-        "invert", Invert(net, batch, batch_stats=recipe.batch_stats, memory=config.memory).stream(crops)
-    )
+    return _steadied(config, rendering, flow, through_network(config, clip, rendering, flow, crops))
+
+
+def through_network(
+    config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow, crops: Generator[CroppedFrame, None, None]
+) -> Generator[RenderedFrame, None, None]:
+    """From windows to pictures: one network on the flow's own thread, or several in turns, each on its own."""
+    network = partial(_network, config, clip, rendering)
+    if not rendering.replicas:
+        return network(flow, rendering.model.net, crops)
+    nets, batch = (rendering.model.net, *rendering.replicas), batch_size(config)
+    chains = [partial(network, *own) for own in zip(flow.split(len(nets), batch), nets, strict=True)]
+    return flow.link("network", spread(crops, chains, batch), queue_of="synthesize")
+
+
+def _network(
+    config: RunConfig,
+    clip: ClipInfo,
+    rendering: Rendering,
+    flow: Flow,
+    net: StyleGANEX,
+    crops: Generator[CroppedFrame, None, None],
+) -> Generator[RenderedFrame, None, None]:
+    """The only network or one of several."""
+    recipe, batch = rendering.recipe, batch_size(config)
+    memory = {"memory": config.memory, "sharing": rendering.sharing}
+    if rendering.replicas:
+        crops = flow.link("turn", crops)
+    encoded = flow.link("invert", Invert(net, batch, batch_stats=recipe.batch_stats, **memory).stream(crops))
     if config.latents.source is not None:
         encoded = flow.link("from_latents", _replaced(config, rendering, encoded))
     if recipe.optimize is not None:
@@ -127,16 +148,7 @@ def _render(
     if config.latents.save is not None:
         encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
-    rendered = flow.link("synthesize", Synthesize(net, batch, memory=config.memory).stream(edited))
-    return _steadied(config, rendering, flow, rendered)
-
-
-def _network(
-    crops: Generator[CroppedFrame, None, None], config: RunConfig, recipe: Recipe, net: StyleGANEX, batch: int
-) -> Generator[RenderedFrame, None, None]:
-    """From windows to pictures with one of several networks."""
-    encoded = Invert(net, batch, batch_stats=recipe.batch_stats, memory=config.memory).stream(crops)
-    return Synthesize(net, batch, memory=config.memory).stream(Edit(recipe).stream(encoded))
+    return flow.link("synthesize", Synthesize(net, batch, **memory).stream(edited))
 
 
 def _steadied(

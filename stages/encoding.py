@@ -48,6 +48,9 @@ DELIVERY = frozenset({"libx264", "libx265", "libsvtav1", "libvpx-vp9", "mpeg4"})
 CRF = {"libx264": 17.0, "libx265": 18.0, "libsvtav1": 22.0, "libvpx-vp9": 20.0}
 """Default constant-quality factor: hard to tell from the source."""
 MJPEG_QUALITY = 2.0
+PRESET = {"libx264": "fast", "libsvtav1": "6"}
+"""x264's "fast" gives the PSNR and the size of its "medium" at the same factor, within 0.02 dB and 1 %, in two thirds
+of the time (a talking head of 400 × 336)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +229,8 @@ def _options(codec: str, layout: PlaneLayout, color: ColorTags, wish: Wish) -> t
         log.warning("%s has no constant-quality setting; write.quality is not used", codec)
     if wish.preset is not None:
         options["preset"] = wish.preset
-    elif codec == "libsvtav1":
-        options["preset"] = "6"
+    elif codec in PRESET:
+        options["preset"] = PRESET[codec]
     if codec == "libx265":
         options["x265-params"] = f"log-level=none:open-gop=0:pools={wish.threads}:frame-threads=2"
     elif codec == "prores_ks":

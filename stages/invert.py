@@ -26,17 +26,24 @@ class Invert:
         batch_stats: batch norms use each window's own statistics (`StyleGANEX.invert`).
         memory: bytes that the process may hold; None: a share of what is free now (models/budget.py). Where they do not
             last, fewer windows go through at once, then one in tiles.
+        sharing: networks that work at the same time in that memory, this one among them.
     """
 
     name = "invert"
 
     def __init__(
-        self, net: StyleGANEX, batch_size: int, *, batch_stats: bool = False, memory: int | None = None
+        self,
+        net: StyleGANEX,
+        batch_size: int,
+        *,
+        batch_stats: bool = False,
+        memory: int | None = None,
+        sharing: int = 1,
     ) -> None:
         self._net = net
         self._batch_size = 1 if batch_stats else batch_size
         self._batch_stats = batch_stats
-        self._budget = Budget(net, memory, self._batch_size)
+        self._budget = Budget(net, memory, self._batch_size, sharing)
         self._device = next(net.parameters()).device
 
     @property

@@ -22,14 +22,20 @@ class Synthesize:
     Args:
         memory: bytes that the process may hold; None: a share of what is free now (models/budget.py). Pictures are the
             same for any budget within 1e-4, and bit for bit where it holds a whole one.
+        sharing: networks that work at the same time in that memory, this one among them.
     """
 
     name = "synthesize"
 
     def __init__(
-        self, net: StyleGANEX, batch_size: int, noise: Literal["stored"] | None = None, memory: int | None = None
+        self,
+        net: StyleGANEX,
+        batch_size: int,
+        noise: Literal["stored"] | None = None,
+        memory: int | None = None,
+        sharing: int = 1,
     ) -> None:
-        self._budget = Budget(net, memory, batch_size)
+        self._budget = Budget(net, memory, batch_size, sharing)
         self._batch_size = batch_size
         self._noise: Noise = noise
         self._device = next(net.parameters()).device

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from models.replicas import parse_devices, replicate
+from models.replicas import replicate
 from models.styleganex import StyleGANEX
 from models.zoo import LoadedModel
 from pipeline.benchmark.clips import ClipPlan
@@ -24,7 +24,7 @@ from pipeline.benchmark.reference import ReferenceNet
 from pipeline.benchmark.rows import Comparison, Setup
 from pipeline.config import RunConfig, load_config
 from pipeline.flow import Flow
-from pipeline.resources import Rendering
+from pipeline.resources import Rendering, places
 from pipeline.telemetry import StageMeter
 from pipeline.wire import finished_size, wire_to_file
 from stages.media_probe import probe
@@ -57,7 +57,8 @@ class Bench:
         detector = load_detector(self.config.track)
         recipe = self.config.task.recipe(Tools(net, setup.model, detector, 0))
         model = LoadedModel(net, setup.model, Path(setup.model), "", False)
-        replicas = replicate(net, parse_devices(setup.device))[1:]
+        self._alone = Rendering(model, detector, recipe)
+        replicas = replicate(net, places(self.config, recipe, model))[1:]
         self._rendering = Rendering(model, detector, recipe, replicas=replicas)
 
     def run(self, source: Path, target: Path, buffers: Mapping[str, int], net: StyleGANEX | None = None) -> Round:
@@ -67,7 +68,7 @@ class Bench:
             buffers: as of `pipeline.flow.Flow`; empty: one thread.
             net: instead of the bench's own.
         """
-        rendering = self._rendering
+        rendering = self._rendering if buffers else self._alone
         if net is not None:
             rendering = replace(rendering, model=replace(rendering.model, net=net), replicas=())
         clip = probe(source)

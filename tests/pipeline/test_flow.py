@@ -1,9 +1,11 @@
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from pipeline.flow import Flow, prefetch
+from pipeline.spread import spread
 from pipeline.telemetry import thread_rates
 
 
@@ -78,13 +80,46 @@ def test_error_is_noted_once_with_stage_and_frame():
             yield item
 
     for buffers in ({}, {"read": 2, "break": 2}):
-        flow = Flow(buffers, first_index=100)
+        flow = Flow(buffers, frame_of=lambda position: 100 + position)
         stream = flow.link("after", (flow.link("break", broken(flow.link("read", counting(20))))))
         with pytest.raises(ValueError, match="seven") as caught:
             list(stream)
         (note,) = caught.value.__notes__
         assert note.startswith("stage break, frame 107")
         assert not living()
+
+
+@pytest.mark.parametrize("group", [1, 3])
+def test_lanes_side_by_side_note_the_frame_and_are_metered_together(group):
+    def broken(items, at=None):
+        for item in items:
+            if item == at:
+                raise ValueError("seven")
+            yield item
+
+    def whole(at=None):
+        flow = Flow({"network": 2}, frame_of=lambda position: 100 + position)
+        items = flow.link("read", counting(20))
+        chains = [
+            partial(lambda lane, items: lane.link("work", broken(lane.link("turn", items), at)), lane)
+            for lane in flow.split(2, group)
+        ]
+        return flow, flow.link("after", flow.link("network", spread(items, chains, group)))
+
+    flow, stream = whole()
+    assert list(stream) == list(range(20))
+    assert [(meter.name, meter.items) for meter in flow.stages()] == [
+        ("read", 20),
+        ("work", 20),
+        ("network", 20),
+        ("after", 20),
+    ]
+    _, stream = whole(at=7)
+    with pytest.raises(ValueError, match="seven") as caught:
+        list(stream)
+    (note,) = caught.value.__notes__
+    assert note.startswith("stage work, frame 107")
+    assert not living()
 
 
 def test_threaded_equals_sequential_and_meters_agree():

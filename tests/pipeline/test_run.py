@@ -50,7 +50,7 @@ def test_toonify_keeps_count_pts_size_sound_and_writes_a_report(sample_clip, tmp
     assert "models fetch" in page
     assert data["model"]["sha256"] == (report.model or {})["sha256"]
     assert data["shots"][0]["rendered"] == 48
-    assert {s["name"] for s in data["stages"]} >= {"read", "track", "invert", "synthesize", "write"}
+    assert {s["name"] for s in data["stages"]} >= {"read", "track", "invert", "edit", "synthesize", "write"}
     assert (tmp_path / "out.mp4.preview.png").stat().st_size > 10_000
     change = np.abs(np.asarray(decode_all(output), np.float32) - np.asarray(decode_all(sample_clip), np.float32))
     assert 4 < change.mean() < 60  # plainly changed, not destroyed
@@ -59,7 +59,9 @@ def test_toonify_keeps_count_pts_size_sound_and_writes_a_report(sample_clip, tmp
 def test_threads_and_batches_do_not_change_a_bit(sample_clip, loader):
     reference = images(sample_clip, loader, read__end=10, buffers__crop=0, buffers__synthesize=0)
     assert len(reference) == 10
-    for overrides in ({}, {"buffers__crop": 1, "buffers__synthesize": 1}, {"batch_size": 4}, {"batch_size": 3}):
+    one_queue = {"buffers__crop": 1, "buffers__synthesize": 1}
+    workers = ({"threads": 1}, {"threads": 3}, {"threads": 4, "batch_size": 3}, {"threads": 2, "workers": 2})
+    for overrides in ({}, one_queue, {"batch_size": 4}, {"batch_size": 3}, *workers):
         other = images(sample_clip, loader, read__end=10, **overrides)
         assert all((a == b).all() for a, b in zip(reference, other, strict=True)), overrides
 

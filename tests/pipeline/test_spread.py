@@ -12,8 +12,9 @@ import pytest
 
 from models.config import SIZES
 from models.styleganex import StyleGANEX
+from models.zoo import LoadedModel
 from pipeline import load_config, stream
-from pipeline.resources import can_spread
+from pipeline.resources import places
 from pipeline.spread import spread
 from stages.recipe import Tools
 from stages.track import load_detector
@@ -140,10 +141,10 @@ def test_two_devices_give_the_same_file(sample_clip: Path, tmp_path: Path) -> No
     ],
 )
 def test_what_one_device_must_do_alone_says_so(
-    task: str, settings: dict[str, object], word: str, caplog: pytest.LogCaptureFixture
+    one_thread: None, task: str, settings: dict[str, object], word: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = load_config(None, {"task": {"kind": task}, "device": "cpu,cpu", **settings})
     net = StyleGANEX(SIZES["tiny"])
     recipe = config.task.recipe(Tools(net, "tiny", load_detector(config.track), 0))
-    assert not can_spread(config, recipe)
+    assert places(config, recipe, LoadedModel(net, "tiny", Path("tiny"), "", False)) == ("cpu",)
     assert word in caplog.text

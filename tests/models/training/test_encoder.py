@@ -8,12 +8,13 @@ import torch
 from models.checkpoint import load_checkpoint
 from models.config import SIZES
 from models.latent import Latent
+from models.styleganex import StyleGANEX
 from models.training.batches import Batch
 from models.training.encoder import EncoderLearner, EncoderSettings, render
 from models.training.encoder_losses import LossSettings
 from models.training.log import read_losses
 from models.training.loop import Run
-from models.training.pairs import PairSettings, PairSource
+from models.training.pairs import EditSettings, PairSettings, PairSource
 from models.training.samples import SampleFolder
 from models.training.settings import OptimizerSettings, RunSettings
 from models.training.views import ViewSettings
@@ -123,6 +124,37 @@ def test_strength_scales_the_edit_and_zero_still_attends(folder):
         edit = torch.zeros(1, made.net.config.num_styles, made.net.config.style_dim)
         latent = Latent(wplus.repeat_interleave(2, 0), plain.feature, plain.skips)
         assert torch.allclose(made.average.synthesize(latent, edit), drawn[0], atol=1e-5)
+
+
+def test_edits_begin_from_what_the_inversion_draws(folder):
+    """Attention that the starting weights did not have hides nothing; a file that has it keeps its own."""
+    plain = learner(folder).average
+    edit = {"hair": EditSettings(attributes=("lightness",), unit=0.5)}
+    model = replace(SIZES["tiny"], attention=1)
+
+    def begun(init: StyleGANEX) -> EncoderLearner:
+        pairs = PairSettings(scenes=1, edits=edit, unchanged=1, view=ViewSettings(crop_px=(64, 64)))
+        source = PairSource(SampleFolder(folder), pairs, model, 0)
+        return EncoderLearner(
+            model, source, SUBSTITUTES, RATES, EncoderSettings(), seed=1, init=init, directions=("hair",)
+        )
+
+    made = begun(plain)
+    batch = made.source.batch(0)
+    with torch.no_grad():
+        before = render(plain, batch._replace(direction=None, strength=None)).image
+        after = render(made.average, batch, made.directions).image
+    assert (after - before).abs().mean() < 0.05 * before.std()
+    again = begun(made.average)
+    for ours, theirs in zip(again.net.fusion, made.net.fusion, strict=True):
+        assert torch.equal(ours.conv.weight, theirs.conv.weight)  # pyright: ignore
+
+
+def test_changed_term_is_for_edits(folder):
+    losses = SUBSTITUTES.model_copy(update={"changed": 1.0})
+    edits = learner(folder, losses=losses, **(KINDS["edit"] | {"unchanged": 0}))
+    assert edits.step(0, 10)["changed"] > 0
+    assert "changed" not in learner(folder, losses=losses).step(0, 10)
 
 
 def test_adversarial_and_temporal_terms_take_part(folder, tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.training.losses import psnr, reconstruction_loss, ssim
+from models.training.losses import changed_loss, psnr, reconstruction_loss, ssim
 
 
 @pytest.fixture
@@ -40,3 +40,22 @@ def test_gradient_reaches_the_output(picture):
     assert output.grad is not None
     assert torch.isfinite(output.grad).all()
     assert output.grad.abs().sum() > 0
+
+
+def test_a_small_change_counts_as_much_as_a_large_one(picture):
+    """Leaving an edit undone costs about the same on a patch of 8×8 as on one of 16×16, and nothing elsewhere."""
+    undone = []
+    for side in (8, 16):
+        target = picture.clone()
+        target[:, :, 8 : 8 + side, 8 : 8 + side] = -picture[:, :, 8 : 8 + side, 8 : 8 + side]
+        assert changed_loss(target, target, picture).item() == 0
+        undone.append(changed_loss(picture, target, picture).item())
+        elsewhere = target.clone()
+        elsewhere[:, :, :4, 28:] += 0.5
+        assert changed_loss(elsewhere, target, picture).item() == 0
+    assert undone[0] == pytest.approx(undone[1], rel=0.35)
+    assert undone[0] > 0.5
+
+
+def test_no_change_costs_nothing(picture):
+    assert changed_loss(picture + 0.3, picture, picture).item() == 0

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -86,6 +87,25 @@ def test_edit_pairs_go_from_scene_to_variant_back_and_nowhere(folder):
     for batch in batches:
         brighter = (batch.y - batch.x).mean().item()
         assert np.sign(round(brighter, 6)) == np.sign(batch.strength.item())  # pyright: ignore
+
+
+def test_shares_of_edits_are_kept(folder):
+    edit = {"attributes": ["lightness"], "unit": 0.25}
+    edits = {"hair": edit | {"share": 9}, "hair_again": edit}
+    known = SampleFolder(folder)
+
+    class Twice(SampleFolder):
+        def having(self, name: str) -> list[int]:
+            return known.having(name.removesuffix("_again"))
+
+        def load(self, index: int, names: Sequence[str]) -> dict[str, np.ndarray]:
+            found = known.load(index, [name.removesuffix("_again") for name in names])
+            return {name: found[name.removesuffix("_again")] for name in names}
+
+    pairs = PairSettings.model_validate({"edits": edits, "unchanged": 0, "scenes": 1, "crops": 1, "view": WHOLE})
+    made = PairSource(Twice(folder), pairs, TINY, 0)
+    drawn = [made.batch(step).direction.item() for step in range(60)]  # pyright: ignore
+    assert 1 <= sum(drawn) <= 15
 
 
 def test_palette_code_tells_the_hair(folder):

@@ -6,6 +6,7 @@ import numpy as np
 
 from pipeline.config import RunConfig
 from pipeline.fingerprint import report_path
+from pipeline.flow import Flow
 from pipeline.report import Recorder, RunReport, clip_facts, versions
 from stages.geometry import Similarity
 from stages.media_probe import probe
@@ -37,7 +38,7 @@ def write_report(source: Path, output: Path) -> None:
         faces = _faces(frame.index)
         seen = FaceFrame(frame, int(frame.index >= CUT), faces, len(faces))
         recorder.add(OutputFrame((), frame.layout, frame.color, 0, seen, bool(faces)))
-    recorder.finish([], 1.0)
+    recorder.finish(Flow({}), 1.0)
     report_path(output).write_text(report.to_json(), encoding="utf-8")
 
 
