@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import resource
-import sys
 import time
 
 import torch
@@ -23,15 +21,9 @@ from models.allocator import settle_allocator
 from models.budget import Budget
 from models.config import SIZES
 from models.latent import Latent
-from models.memory import held_memory
+from models.memory import held_memory, peak_memory
 from models.styleganex import StyleGANEX
 from tests.golden.make_model_goldens import fill, normal
-
-
-def peak_gib() -> float:
-    """The most resident memory of this process so far."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
 
 
 @torch.inference_mode()
@@ -54,12 +46,12 @@ def measure(model: str, width: int, height: int, memory: int | None, threads: in
     started, used = time.perf_counter(), time.process_time()
     latent = Latent(wplus, *budget.encode_content(x1))
     row["encoder_s"] = round(time.perf_counter() - started, 1)
-    row["encoder_peak_gib"] = round(peak_gib(), 2)
+    row["encoder_peak_gib"] = round(peak_memory() / 2**30, 2)
     started = time.perf_counter()
     image = budget.synthesize(latent)
     row["generator_s"] = round(time.perf_counter() - started, 1)
     row["cpu_s"] = round(time.process_time() - used, 1)
-    row["peak_gib"] = round(peak_gib(), 2)
+    row["peak_gib"] = round(peak_memory() / 2**30, 2)
     row["plan"] = next(f"tile of {plan.tile} cells" if plan.tile else "whole" for plan in budget._plans.values())
     row["encoder_plan"] = next(
         f"tile of {each[0]} cells" if each[0] else "whole" for each in budget._encoder_sides.values()
@@ -67,7 +59,7 @@ def measure(model: str, width: int, height: int, memory: int | None, threads: in
     row["mean"], row["std"] = float(image.mean()), float(image.std())
     if check:
         row["max_error"] = float((image - net.synthesize(latent)).abs().max())
-        row["whole_peak_gib"] = round(peak_gib(), 2)
+        row["whole_peak_gib"] = round(peak_memory() / 2**30, 2)
     return row
 
 

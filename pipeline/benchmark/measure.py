@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import multiprocessing.connection
-import resource
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
+
+from models import memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,5 +89,4 @@ def peak_memory(work: Callable[..., None], *arguments: object) -> float:
 
 def _child(sender: multiprocessing.connection.Connection, work: Callable[..., None], arguments: tuple) -> None:
     work(*arguments)
-    unit = 1 if sys.platform == "darwin" else 1024
-    sender.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30)
+    sender.send(memory.peak_memory() / 2**30)
