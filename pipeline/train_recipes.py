@@ -50,6 +50,7 @@ def make_learner(
         config.encoder,
         seed=config.run.seed,
         init=init,
+        palette=isinstance(config.data, FolderSettings) and config.data.palette,
         directions=directions,
         known_directions=known,
         metadata=config.metadata,

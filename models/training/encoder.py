@@ -22,8 +22,9 @@ from models.training.encoder_losses import EncoderLosses, LossSettings
 from models.training.feature import feature_loss
 from models.training.loop import sheet_of
 from models.training.optimizers import follow, make_optimizer, set_rate
+from models.training.palette import read_palette
 from models.training.settings import OptimizerSettings, Settings
-from models.training.transfer import take_fitting
+from models.training.transfer import open_attention, take_fitting
 from models.training.watch import require_finite
 
 FINE_LAYERS = 8
@@ -72,6 +73,7 @@ class EncoderLearner:
         *,
         seed: int = 0,
         init: StyleGANEX | None = None,
+        palette: bool = False,
         directions: tuple[str, ...] = (),
         known_directions: Tensor | None = None,
         metadata: Mapping[str, str] | None = None,
@@ -85,11 +87,15 @@ class EncoderLearner:
             net.latent_avg = torch.zeros(config.num_styles, config.style_dim)
         if init is not None:
             take_fitting(self.net, init)
+            if not init.config.attention:
+                open_attention(self.net)
+        # No loss here sees what w the mapping network gives: only weights that were started from know what z means.
+        can_sample = "no" if init is None else init.metadata.get("can_sample")
+        if palette and can_sample == "no":
+            read_palette(self.net)
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False).eval()
         self._metadata = dict(metadata or {}) | ({"directions": ",".join(directions)} if directions else {})
-        # No loss here sees what w the mapping network gives: only weights that were started from know what z means.
-        can_sample = "no" if init is None else init.metadata.get("can_sample")
         self._metadata |= {} if can_sample is None else {"can_sample": can_sample}
         codes = known_directions
         if directions and codes is None:

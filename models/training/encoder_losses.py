@@ -18,7 +18,7 @@ from models.training.adversary import Adversary, AdversarySettings
 from models.training.batches import Batch
 from models.training.distributed import World
 from models.training.identity import IdentityLoss
-from models.training.losses import reconstruction_loss
+from models.training.losses import changed_loss, reconstruction_loss
 from models.training.settings import Settings
 
 
@@ -33,6 +33,8 @@ class LossSettings(Settings):
     lpips_folder: Path | None = None
     """Where alexnet-owt-7be5be79.pth (torchvision's) and alex.pth (the lpips package's) are; null: where those packages
     keep them."""
+    changed: float = Field(default=0.0, ge=0)
+    """Edit pairs: L1 and L1 of the gradients once more, over the region alone in which input and target differ."""
     identity: float = Field(default=0.1, ge=0)
     """1 − cos of ArcFace features of the aligned face. 0: left out, the stated substitute where there is no file."""
     arcface_weights: Path | None = None
@@ -73,6 +75,9 @@ class EncoderLosses:
             terms.append(("lpips", settings.perceptual_weight, self._lpips(output, target).mean()))
         elif settings.perceptual_weight:
             terms.append(("gradients", settings.perceptual_weight, reconstruction_loss(output, target)[0]))
+        if settings.changed and batch.strength is not None:
+            before = F.interpolate(batch.x, target.shape[2:], mode="bilinear", antialias=True)
+            terms.append(("changed", settings.changed, changed_loss(output, target, before)))
         if self._identity is not None and batch.face is not None:
             terms.append(("identity", settings.identity, self._identity(output, target, batch.face)))
         if settings.w_norm:

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+CHANGED = 0.1
+"""Mean change of a pixel and its neighbours, of a range of 2, from which it counts in full as changed by an edit."""
+
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """L1 at three scales, L1 of the gradients (keeps lines sharp), and 1 − SSIM.
@@ -26,6 +29,36 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> tuple[Tensor, dict[st
     total = pixel + 0.5 * coarse + edge + 0.1 * structure
     parts = {"l1": pixel, "coarse": coarse, "edge": edge, "ssim": structure}
     return total, {name: value.detach() for name, value in parts.items()}
+
+
+def changed_loss(output: Tensor, target: Tensor, before: Tensor) -> Tensor:
+    """L1 at two scales and L1 of the gradients where an edit changes the picture, as means over that region.
+
+    A smile is a hundredth of the picture: in a mean over all of it nothing would tell a network to draw one.
+
+    Args:
+        output, target, before: [B, 3, H, W] in [−1, 1]; `before` is what the edit starts from.
+
+    Returns:
+        Mean over the batch, scalar; 0 for a picture that its edit leaves as it is.
+    """
+    change = F.avg_pool2d((target - before).abs().mean(dim=1, keepdim=True), 5, stride=1, padding=2)
+    region = (change / CHANGED).clamp(max=1)
+    error = (output - target).abs()
+    down, right = (output.diff(dim=axis) - target.diff(dim=axis) for axis in (2, 3))
+    coarse = (F.avg_pool2d(output, 4) - F.avg_pool2d(target, 4)).abs()
+    terms = (
+        (error, region),
+        (coarse, F.avg_pool2d(region, 4)),
+        (down.abs(), region[:, :, 1:]),
+        (right.abs(), region[:, :, :, 1:]),
+    )
+    # Below a two-hundredth of the picture the region counts less, so that a stray pixel does not become the loss.
+    means = [
+        (e.mean(dim=1, keepdim=True) * r).sum(dim=(1, 2, 3)) / r.sum(dim=(1, 2, 3)).clamp_min(r[0].numel() / 200)
+        for e, r in terms
+    ]
+    return torch.stack(means).sum(dim=0).mean()
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

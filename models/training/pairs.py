@@ -28,6 +28,8 @@ class EditSettings(Settings):
     """Entries of the samples' `attributes`; the mean of their change tells how far a variant is from its scene …"""
     unit: float = Field(default=1.0, gt=0)
     """… and this much change is strength 1."""
+    share: float = Field(default=1.0, gt=0)
+    """How often it is drawn, against the others."""
 
 
 class PairSettings(Settings):
@@ -54,6 +56,8 @@ class PairSettings(Settings):
     """Blur, sensor noise and compression on an image input."""
     palette: bool = False
     """Sketch and mask models: z tells the target's colours, so that random z give plausible ones."""
+    palette_open: float = Field(default=0.0, ge=0, lt=1)
+    """Share of batches without z: w+ is what the drawing alone gives, as in use with a style of 0."""
     scenes: int = Field(default=2, ge=1)
     """Scenes, hence style crops, in a batch of one process."""
     crops: int = Field(default=2, ge=1)
@@ -157,6 +161,8 @@ class PairSource:
         settings, total = self._settings, self._settings.scenes * self._world
         low, high = settings.view.crop_px
         px = 8 * int(np.random.default_rng([self._seed, 1, step]).integers(low // 8, high // 8 + 1))
+        if settings.palette_open and np.random.default_rng([self._seed, 4, step]).random() < settings.palette_open:
+            settings = settings.model_copy(update={"palette": False})
         slots = range(self._rank * settings.scenes, (self._rank + 1) * settings.scenes)
         return self._assemble([self._draw(step, slot, step * total + slot) for slot in slots], settings, px)
 
@@ -164,7 +170,8 @@ class PairSource:
         settings, rng = self._settings, np.random.default_rng([self._seed, 3, step, slot])
         edit = None
         if settings.edits and rng.random() >= settings.unchanged:
-            edit = list(settings.edits)[int(rng.integers(len(settings.edits)))]
+            shares = np.array([kind.share for kind in settings.edits.values()])
+            edit = list(settings.edits)[int(rng.choice(len(shares), p=shares / shares.sum()))]
         known = range(self._trained) if edit is None else [i for i in self._edited[edit] if i < self._trained]
         epoch, place = divmod(number, len(known))
         order = np.random.default_rng([self._seed, 2, epoch]).permutation(len(known))

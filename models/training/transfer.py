@@ -14,6 +14,7 @@ import torch
 
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import ModelError, UserError
+from models.fusion import SkipFusion
 from models.styleganex import StyleGANEX
 
 
@@ -29,6 +30,20 @@ def take_fitting(net: StyleGANEX, init: StyleGANEX) -> list[str]:
         raise UserError("init: no convolution of the file fits the network", "set model to the size that the file has")
     net.load_state_dict(fitting, strict=False)
     return sorted(fitting)
+
+
+@torch.no_grad()
+def open_attention(net: StyleGANEX) -> None:
+    """Set the skip connections' attention to about 1 everywhere, so that weights trained without it draw as they did.
+
+    As it is initialised it hides half of every skip feature and shrinks the rest: a run that begins from an inversion
+    would first spend its steps on learning to invert again, and edits of strength 0 would differ from no edit.
+    """
+    for fusion in net.fusion:
+        if isinstance(fusion, SkipFusion) and fusion.attention:
+            fusion.conv.weight.mul_(0.1)
+            assert fusion.conv.bias is not None
+            fusion.conv.bias.fill_(2.0)  # tanh(2) = 0.96, and not yet flat
 
 
 def native_size(key: str) -> int | None:
