@@ -5,6 +5,9 @@ A snapshot of an Encoder's weights; the same numbers as `Encoder` within float r
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,8 +30,12 @@ class FastBottleneck:
         self._conv1 = Conv(conv1.weight, scale=scale, shift=shift, slope=prelu.weight.detach())
         gain, bias = batch_norm_affine(norm_out)
         self._stride = conv2.stride[0]
-        self._conv2 = Conv(conv2.weight, gain=gain, bias=bias) if self._stride == 1 else None
-        self._strided = channels_last(conv2.weight.detach() * gain[:, None, None, None]), bias
+        self._conv2: Callable[[Tensor], Tensor]
+        if self._stride == 1:
+            self._conv2 = Conv(conv2.weight, gain=gain, bias=bias)
+        else:
+            folded = channels_last(conv2.weight.detach() * gain[:, None, None, None])
+            self._conv2 = partial(F.conv2d, weight=folded, bias=bias, stride=self._stride, padding=1)
         self._fc1, self._fc2 = (fc.weight.detach()[:, :, 0, 0] for fc in (excite.fc1, excite.fc2))
         self._shortcut: tuple[Tensor, Tensor] | None = None
         if isinstance(block.shortcut_layer, nn.Sequential):
@@ -38,8 +45,7 @@ class FastBottleneck:
             self._shortcut = channels_last(conv.weight.detach() * gain[:, None, None, None]), bias
 
     def __call__(self, x: Tensor) -> Tensor:
-        y = self._conv1(x)
-        y = F.conv2d(y, *self._strided, stride=2, padding=1) if self._conv2 is None else self._conv2(y)
+        y = self._conv2(self._conv1(x))
         gate = torch.sigmoid(F.linear(torch.relu(F.linear(y.mean(dim=(2, 3)), self._fc1)), self._fc2))
         # The same subsampling as the max pooling of one pixel.
         shortcut = x[:, :, :: self._stride, :: self._stride]

@@ -38,10 +38,10 @@ class FastStyledConv:
 
     def __init__(self, layer: StyledConv) -> None:
         self._layer, self._conv = layer, layer.conv
-        weight = self._conv.weight.detach()
-        if isinstance(self._conv, RescaledUpConv):
-            weight = weight.flip(2, 3)  # a transposed convolution of stride 1 is a convolution with the turned weight
-        self._weight, self._winograd = weight, Winograd(weight, self._conv.dilation)
+        self._weight = weight = self._conv.weight.detach()
+        # A transposed convolution of stride 1 is a convolution with the turned weight.
+        self._turned = isinstance(self._conv, RescaledUpConv)
+        self._winograd = Winograd(weight, self._conv.dilation, self._turned)
         self._bias = layer.activation_bias.detach() * SQRT2
         self._energy = weight.square().sum(dim=(2, 3)) * self._conv.scale**2  # [O, C]
 
@@ -69,11 +69,12 @@ class FastStyledConv:
         return Conv(
             self._weight,
             dilation=self._conv.dilation,
-            padding=0 if isinstance(self._conv, RescaledUpConv) else None,
+            padding=0 if self._turned else None,
             scale=style,
             gain=gain,
             bias=self._bias,
             slope=0.2,
+            turned=self._turned,
             winograd=self._winograd,
         )
 

@@ -42,6 +42,7 @@ class Conv:
         scale, shift: [C], of the input before its zero padding (a batch norm, or a style).
         gain, bias: [O], of the output (demodulation).
         slope: of the leaky ReLU, one or [O] (PReLU); None: no activation.
+        turned: the weight turned by 180° in its place, as in a transposed convolution of stride 1.
         winograd: the Winograd form of the same weight; one form then serves every style.
     """
 
@@ -56,12 +57,13 @@ class Conv:
         gain: Tensor | None = None,
         bias: Tensor | None = None,
         slope: float | Tensor | None = None,
+        turned: bool = False,
         winograd: Winograd | None = None,
     ) -> None:
-        self._weight, self._dilation = weight.detach(), dilation
+        self._weight, self._turned, self._dilation = weight.detach(), turned, dilation
         self._padding = dilation if padding is None else padding
         self._scale, self._shift, self._gain, self._bias, self._slope = scale, shift, gain, bias, slope
-        self._winograd = winograd or Winograd(weight, dilation)
+        self._winograd = winograd or Winograd(weight, dilation, turned)
 
     @property
     def out_channels(self) -> int:
@@ -106,7 +108,8 @@ class Conv:
         if fold:
             y = F.conv2d(channels_last(x), self._folded, self._bias, padding=self._padding, dilation=self._dilation)
             return activate(y, slope)
-        y = F.conv2d(x.contiguous(), self._weight, padding=self._padding, dilation=self._dilation)
+        weight = self._weight.flip(2, 3) if self._turned else self._weight
+        y = F.conv2d(x.contiguous(), weight, padding=self._padding, dilation=self._dilation)
         if self._bias is not None:
             gain = torch.ones_like(self._bias) if self._gain is None else self._gain
             y = torch.addcmul(self._bias[:, None, None], channels_last(y), gain[:, None, None])
@@ -115,7 +118,7 @@ class Conv:
     @cached_property
     def _folded(self) -> Tensor:
         """The weight with the factors that no zero padding separates from it."""
-        weight = self._weight
+        weight = self._weight.flip(2, 3) if self._turned else self._weight
         if self._scale is not None and self._shift is None:
             weight = weight * self._scale[:, None, None]
         if self._gain is not None:

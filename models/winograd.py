@@ -33,9 +33,10 @@ class Winograd:
     Args:
         weight: [O, C, 3, 3] float32 on the CPU, without gradient; read again at each call where it is large.
         dilation: of the convolution. A dilated convolution is an ordinary one on each of its interleaved grids.
+        turned: the weight turned by 180°.
     """
 
-    def __init__(self, weight: Tensor, dilation: int = 1) -> None:
+    def __init__(self, weight: Tensor, dilation: int = 1, turned: bool = False) -> None:
         self._g = _matrix(
             [
                 [1 / 4, 0, 0],
@@ -46,6 +47,8 @@ class Winograd:
                 [0, 0, 1],
             ]
         )
+        if turned:
+            self._g = self._g.flip(1)
         self._b = _matrix(
             [
                 [4, 0, -5, 0, 1, 0],

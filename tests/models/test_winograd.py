@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from models.fast_layers import Conv
 from models.fast_upsample import UpConv
 from models.ops import FIR, separable_kernel
 from models.winograd import Winograd
@@ -71,3 +72,14 @@ def test_up_conv_equals_transposed_convolution_and_filter(monkeypatch: pytest.Mo
     up = UpConv(weight, kernel, bias, slope=0.2)
     torch.testing.assert_close(up(x), F.leaky_relu(filtered, 0.2), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(up(x, noise), F.leaky_relu(filtered + noise, 0.2), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [4, 40])
+def test_turned_weights_are_read_where_they_lie(size: int) -> None:
+    x, weight, bias = normal(1, 6, size, size), normal(3, 6, 3, 3), normal(3)
+    wanted = F.conv_transpose2d(x, weight.transpose(0, 1), padding=1) + bias[:, None, None]
+    turned = Conv(weight, bias=bias, turned=True)
+    for directly in (False, True):
+        torch.testing.assert_close(turned(x, directly=directly), wanted, atol=2e-5, rtol=1e-4)
+    form = Winograd(weight, turned=True)
+    torch.testing.assert_close(form([x], padding=1, bias=bias), wanted, atol=1e-4, rtol=1e-4)
