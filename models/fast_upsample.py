@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.fast_layers import Conv, channels_last
 
-STRIP = 4 << 20
+STRIP = 2 << 20
 """Numbers in one strip of an upsampled map."""
 
 

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TILE, WINDOW = 4, 6
-KEPT = 2.5
+KEPT = 2.0
 """A transformed weight of at most this many times the layer's input and output is kept; a larger one is made anew at
 each call. Kept, those of the published network would take a gigabyte at 256 × 256 for a fifth of the time."""
-STRIP = 3 << 20
+STRIP = 3 << 19
 """Numbers in one strip of transformed input; a strip and what is made of it stay in the processor's cache."""
 
 
