@@ -139,7 +139,7 @@ class Budget:
         return [*sides]
 
     def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
-        """As StyleGANEX.synthesize, float32 on the CPU.
+        """As StyleGANEX.synthesize, float32; on the network's device, from tiles on the CPU.
 
         Raises:
             ModelError: not enough memory for the smallest tile; or as StyleGANEX.synthesize.
@@ -184,7 +184,7 @@ class Budget:
             image = self._net.synthesize(
                 map_tensors(latent, lambda x, part=part: _some(x, part)), _rows(edit, part), own
             )
-            images.append(image.to("cpu", torch.float32))
+            images.append(image.float())
         return cat(images)
 
     def _plan(self, height: int, width: int, skips: int, attends: bool) -> Plan:

@@ -111,7 +111,8 @@ def _render(
     recipe = rendering.recipe
     if config.crop.frame == "aligned" and recipe.content.needs_face:
         styled = flow.link("align", Align().stream(styled))
-    crops = flow.link("crop", Crop(config.crop, recipe.content).stream(styled))
+    device = rendering.model.net.generator.constant.device
+    crops = flow.link("crop", Crop(config.crop, recipe.content, device).stream(styled))
     return _steadied(config, rendering, flow, through_network(config, clip, rendering, flow, crops))
 
 

@@ -11,8 +11,17 @@ from itertools import islice
 from typing import TypeVar
 
 import torch
+from torch import Tensor
+
+from stages.device_pixels import to_device
+from stages.types import CroppedFace
 
 T = TypeVar("T")
+
+
+def x1_of(crop: CroppedFace, device: torch.device) -> Tensor:
+    """What the encoder sees of a window, [C, h, w] on the network's device."""
+    return to_device(crop.image if isinstance(crop.image, Tensor) else torch.from_numpy(crop.image), device)
 
 
 def batched(items: Iterator[T], size: int) -> Iterator[list[T]]:

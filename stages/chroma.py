@@ -32,7 +32,7 @@ def siting(factor: int, location: int, vertical: bool) -> float:
 
 
 @lru_cache(maxsize=64)
-def _up_taps(factor: int, offset: float) -> tuple[Taps, ...]:
+def up_taps(factor: int, offset: float) -> tuple[Taps, ...]:
     """For each luma phase: (chroma index relative to the block, weight)."""
     phases = []
     for phase in range(factor):
@@ -45,7 +45,7 @@ def _up_taps(factor: int, offset: float) -> tuple[Taps, ...]:
 
 
 @lru_cache(maxsize=64)
-def _down_taps(factor: int, offset: float) -> Taps:
+def down_taps(factor: int, offset: float) -> Taps:
     """(luma index relative to the block, weight) of the triangle of half-width `factor` around the chroma sample."""
     taps = [
         (x, 1 - abs(x - offset) / factor) for x in range(math.floor(offset) - factor, math.ceil(offset) + factor + 1)
@@ -91,7 +91,7 @@ def _weighted(phases: Sequence[Plane], axis: int, taps: Taps, count: int) -> Pla
 def _up_axis(plane: Plane, axis: int, factor: int, offset: float, size: int) -> Plane:
     count = plane.shape[axis]
     padded = [_pad(plane, axis, 1, 1)]
-    phases = [_weighted(padded, axis, tuple((k + 1, w) for k, w in taps), count) for taps in _up_taps(factor, offset)]
+    phases = [_weighted(padded, axis, tuple((k + 1, w) for k, w in taps), count) for taps in up_taps(factor, offset)]
     result = _joined(phases, axis)
     return result[:size] if axis == 0 else result[:, :size]
 
@@ -100,7 +100,7 @@ def _down_axis(plane: Plane, axis: int, factor: int, offset: float) -> Plane:
     count = -(-plane.shape[axis] // factor)
     margin = 2 * factor
     padded = _pad(plane, axis, margin, margin + count * factor - plane.shape[axis])
-    taps = tuple((x + margin, w) for x, w in _down_taps(factor, offset))
+    taps = tuple((x + margin, w) for x, w in down_taps(factor, offset))
     return _weighted(_phases(padded, axis, factor), axis, taps, count)
 
 

@@ -11,23 +11,26 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Literal
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
+from torch import Tensor
 
 from models.config import ALIGNED_SIZE
 from stages.base import Section
 from stages.content import Content, Rgb
+from stages.device_pixels import axis, on_gpu, planes_to_rgb, resample
 from stages.errors import UserError
 from stages.geometry import PublishedWindow, published_window
 from stages.pixels import Box, to_network
-from stages.resample import KERNELS
-from stages.types import CroppedFace, CroppedFrame, CropWindow, Face, StyledFrame
+from stages.resample import KERNELS, Kernel
+from stages.types import CroppedFace, CroppedFrame, CropWindow, Face, Frame, StyledFrame
 
 
 class CropConfig(Section):
@@ -55,13 +58,19 @@ class CropConfig(Section):
 
 
 class Crop:
-    """StyledFrame → CroppedFrame."""
+    """StyledFrame → CroppedFrame.
+
+    Args:
+        content: what the network sees; None: the frame itself.
+        device: the network's. On a GPU photographs are converted and resampled there; everything else on the CPU.
+    """
 
     name = "crop"
     lookahead = 0
 
-    def __init__(self, config: CropConfig, content: Content | None = None) -> None:
+    def __init__(self, config: CropConfig, content: Content | None = None, device: torch.device | None = None) -> None:
         self._config = config
+        self._device = device if device is not None and on_gpu(device) else None
         self._content = content or Rgb()
         if config.frame == "published" and type(self._content) is not Rgb:
             raise UserError(
@@ -109,6 +118,10 @@ class Crop:
             full_window(width, height, scale, margin) if full else self._following_window(face)
             for face in item.face_frame.faces
         ]
+        if self._device is not None and type(content) is Rgb:
+            images = on_device(frame, windows, content.kernel, self._device)
+            found = zip(item.face_frame.faces, item.styles, windows, images, strict=True)
+            return CroppedFrame(item.face_frame, tuple(CroppedFace(*each) for each in found))
         boxes = [_reach(content, window, width, height) for window in windows]
         areas = sum((right - left) * (bottom - top) for left, top, right, bottom in boxes)
         whole = frame.rgb() if areas >= width * height else None
@@ -134,6 +147,23 @@ class Crop:
         scale, side = self._face_scale(face.eye_distance), self._config.window_px
         left, top = (c + 0.5 - side / scale / 2 for c in face.center)
         return CropWindow(scale, left, top, side, side, full=False)
+
+
+@torch.inference_mode()
+def on_device(frame: Frame, windows: Sequence[CropWindow], kernel: Kernel, device: torch.device) -> list[Tensor]:
+    """x1 [3, h, w] of every window, as `Rgb.from_source`; the frame crosses once, in its code values."""
+    rgb = planes_to_rgb(frame.planes, frame.layout, frame.color, frame.rotation, device)
+    height, width = rgb.shape[1:]
+    return [
+        resample(
+            rgb,
+            axis(device, height, window.height, window.scale, window.top, kernel=kernel),
+            axis(device, width, window.width, window.scale, window.left, kernel=kernel),
+        )
+        * 2
+        - 1
+        for window in windows
+    ]
 
 
 def _reach(content: Content, window: CropWindow, width: int, height: int) -> Box:

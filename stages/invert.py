@@ -12,7 +12,7 @@ from models.budget import Budget
 from models.encoder import Content
 from models.latent import Latent
 from models.styleganex import StyleGANEX
-from stages.batches import batched, passes
+from stages.batches import batched, passes, x1_of
 from stages.style import CLIP_KEY
 from stages.types import CroppedFace, CroppedFrame, EncodedFrame
 
@@ -76,20 +76,20 @@ class Invert:
             wplus = crop.style.wplus.to(self._device)
         else:
             with torch.inference_mode():
-                wplus = self._encode(torch.from_numpy(crop.image)[None]).wplus
+                wplus = self._encode(x1_of(crop, self._device)[None]).wplus
         if crop.style.reused:
             known[key] = wplus
         return wplus
 
     def _encode(self, x1: Tensor) -> Latent:
-        return self._net.invert(x1.to(self._device), batch_stats=self._batch_stats)
+        return self._net.invert(x1, batch_stats=self._batch_stats)
 
     def _invert(self, crops: Sequence[CroppedFace], wplus: Sequence[Tensor]) -> list[Latent]:
         latents: dict[int, Latent] = {}
         for members in passes([crop.image.shape for crop in crops], self._device):
 
             def encode(part: slice, members: list[int] = members) -> Content | Latent:
-                x1 = torch.stack([torch.from_numpy(crops[i].image) for i in members[part]]).to(self._device)
+                x1 = torch.stack([x1_of(crops[i], self._device) for i in members[part]])
                 with torch.inference_mode():
                     return self._encode(x1) if self._batch_stats else self._budget.encode_content(x1)
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 
-import torch
 from pydantic import Field
 from torch import Tensor
 from tqdm import tqdm
@@ -20,6 +19,7 @@ from models.perceptual import MultiscaleDistance, find_distance
 from models.styleganex import StyleGANEX
 from models.zoo import weights_dir
 from stages.base import Section
+from stages.batches import x1_of
 from stages.types import CroppedFace, EncodedFrame
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Optimize:
                 yield replace(item, latents=tuple(latents), noises=tuple(noises))
 
     def _target(self, crop: CroppedFace) -> Tensor:
-        return torch.from_numpy(crop.image)[None].to(self._device)
+        return x1_of(crop, self._device)[None]
 
     @staticmethod
     def _say(item: EncodedFrame, crop: CroppedFace, result: Optimized) -> None:

@@ -31,11 +31,14 @@ __all__ = [
     "PlaneLayout",
     "blend_box",
     "blend_planes",
+    "cut",
     "from_network",
+    "matrices",
     "planes_to_rgb",
     "rgb_to_planes",
     "to_network",
     "to_uint8",
+    "turned_box",
 ]
 
 Image = NDArray[np.float32]
@@ -45,7 +48,7 @@ Box = tuple[int, int, int, int]
 
 
 @lru_cache(maxsize=256)
-def _matrices(layout: PlaneLayout, color: ColorTags) -> tuple[Image, Image]:
+def matrices(layout: PlaneLayout, color: ColorTags) -> tuple[Image, Image]:
     """([3, C + 1] codes → R'G'B', [C, 4] R'G'B' → codes), each with its offset in the last column; C = 1 for gray."""
     limited = color.range == RANGE_LIMITED or (color.range == RANGE_UNSPECIFIED and not layout.is_rgb)
     unit = 1.0 if layout.is_float else float(1 << (layout.bits - 8))
@@ -88,7 +91,7 @@ def _turn(array: NDArray[Any], rotation: int) -> NDArray[Any]:
     return np.ascontiguousarray(np.rot90(array, rotation // 90)) if rotation % 360 else array
 
 
-def _turned_box(box: Box, rotation: int, width: int, height: int) -> Box:
+def turned_box(box: Box, rotation: int, width: int, height: int) -> Box:
     """Where the pixels of a box lie before their picture of width × height pixels is turned upright by `rotation`."""
     left, top, right, bottom = box
     if rotation % 360 == 90:
@@ -112,7 +115,7 @@ def _blocks(box: Box, layout: PlaneLayout, width: int, height: int, margin: int)
     )
 
 
-def _cut(planes: Planes, layout: PlaneLayout, box: Box) -> Planes:
+def cut(planes: Planes, layout: PlaneLayout, box: Box) -> Planes:
     """The parts of planes under a box of whole chroma samples."""
     left, top, right, bottom = box
     parts = []
@@ -133,9 +136,9 @@ def planes_to_rgb(
     planes = planes[: 1 if layout.is_gray else 3]
     if box is not None:
         height, width = planes[0].shape
-        wanted = _turned_box(box, rotation, width, height)
+        wanted = turned_box(box, rotation, width, height)
         around = _blocks(wanted, layout, width, height, margin=1)  # the triangle filter's reach
-        rgb = _coded_rgb(_cut(planes, layout, around), layout, color)
+        rgb = _coded_rgb(cut(planes, layout, around), layout, color)
         left, top = wanted[0] - around[0], wanted[1] - around[1]
         rgb = rgb[top : top + wanted[3] - wanted[1], left : left + wanted[2] - wanted[0]]
         return np.ascontiguousarray(_turn(rgb, rotation))
@@ -144,7 +147,7 @@ def planes_to_rgb(
 
 def _coded_rgb(planes: Planes, layout: PlaneLayout, color: ColorTags) -> Image:
     """In coded orientation."""
-    to_rgb, _ = _matrices(layout, color)
+    to_rgb, _ = matrices(layout, color)
     luma, *others = (_as_float(plane) for plane in planes)
     if layout.is_gray:
         codes = luma
@@ -164,7 +167,7 @@ def _as_float(plane: NDArray[Any]) -> Image:
 
 def _float_planes(rgb: Image, layout: PlaneLayout, color: ColorTags) -> list[Image]:
     """R'G'B' in coded orientation → unrounded planes without alpha."""
-    _, to_codes = _matrices(layout, color)
+    _, to_codes = matrices(layout, color)
     codes = [_as_float(plane) for plane in cv2.split(cv2.transform(np.ascontiguousarray(rgb, np.float32), to_codes))]
     if layout.is_gray:
         return codes
@@ -208,8 +211,8 @@ def blend_box(box: Box, layout: PlaneLayout, rotation: int, width: int, height: 
         box: in the upright picture of width × height pixels, not empty.
     """
     coded = (height, width) if rotation in (90, 270) else (width, height)
-    wide = _blocks(_turned_box(box, rotation, *coded), layout, *coded, margin=3)
-    return _turned_box(wide, -rotation, width, height)
+    wide = _blocks(turned_box(box, rotation, *coded), layout, *coded, margin=3)
+    return turned_box(wide, -rotation, width, height)
 
 
 def blend_planes(
@@ -235,7 +238,7 @@ def blend_planes(
     fresh = _float_planes(_turn(rgb, -rotation), layout, color)
     matte = None if alpha is None else _turn(alpha, -rotation)
     rows, columns = planes[0].shape
-    left, top, _, _ = (0, 0, 0, 0) if box is None else _turned_box(box, rotation, columns, rows)
+    left, top, _, _ = (0, 0, 0, 0) if box is None else turned_box(box, rotation, columns, rows)
     blended = list(planes)
     for number, new in enumerate(fresh):
         log2_h, log2_w = layout.chroma_shift(number)

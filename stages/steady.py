@@ -87,7 +87,7 @@ class _Held:
     """A frame with what is known of its windows."""
 
     def __init__(self, item: RenderedFrame) -> None:
-        self.item = item
+        self.item = item = replace(item, images=tuple(image.cpu() for image in item.images))
         frame = item.face_frame.frame
         rgb = frame.rgb() if item.images else None
         faces = item.face_frame.faces

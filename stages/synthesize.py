@@ -1,4 +1,4 @@
-"""synthesize: the generator. Latents in, pictures out, on the CPU; in tiles where memory is short of a whole one."""
+"""synthesize: the generator. Latents in, pictures out; in tiles where memory is short of a whole one."""
 
 from __future__ import annotations
 

@@ -247,8 +247,8 @@ class CroppedFace:
     face: Face
     style: StyleRef
     window: CropWindow
-    image: NDArray[np.float32]
-    """[C, h, w]: the unaligned window x1; RGB in [−1, 1], a sketch in [0, 1] or a one-hot label map."""
+    image: NDArray[np.float32] | Tensor
+    """[C, h, w] float32: the unaligned window x1; RGB in [−1, 1], a sketch in [0, 1] or a one-hot label map."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,7 +275,7 @@ class RenderedFrame:
     face_frame: FaceFrame
     windows: tuple[CropWindow, ...]
     images: tuple[Tensor, ...]
-    """One [3, S·h, S·w] float32 on the CPU per window, nominally in [−1, 1], not clamped; S = the model's scale."""
+    """One [3, S·h, S·w] float32 per window, nominally in [−1, 1], not clamped; S = the model's scale."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
