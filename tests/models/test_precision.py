@@ -11,6 +11,7 @@ import models
 from models.checkpoint import load_checkpoint
 from models.config import SIZES
 from models.errors import ModelError
+from models.latent import Latent
 from models.precision import check_precision, has_units
 from models.styleganex import StyleGANEX
 from tests.golden.make_model_goldens import fill, normal
@@ -40,6 +41,20 @@ def test_bf16_of_the_embedded_model_is_close() -> None:
     assert psnr(reduced, image) > 40
     net.set_precision("fp32")
     assert torch.equal(net.synthesize(net.invert(x1, aligned)), image)
+
+
+@pytest.mark.release  # minutes on a CPU without bf16 units
+@torch.inference_mode()
+def test_bf16_of_the_full_network_is_close() -> None:
+    with torch.inference_mode(False):
+        net = fill(StyleGANEX(SIZES["full"])).requires_grad_(False).eval()
+    x1 = torch.nn.functional.interpolate(torch.tanh(normal("x1", (1, 3, 20, 20))), (64, 64), mode="bicubic")
+    wplus = net.encode_style(torch.tanh(normal("x2", (1, 3, 256, 256))))
+    image = net.synthesize(Latent(wplus, *net.encode_content(x1)))
+    net.set_precision("bf16")
+    reduced = net.synthesize(Latent(wplus, *net.encode_content(x1)))
+    scale = 2 / (image.max() - image.min())  # filled weights use a part of the range
+    assert 40 < psnr(reduced * scale, image * scale) < 80
 
 
 def test_from_x1_alone() -> None:

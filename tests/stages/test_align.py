@@ -35,6 +35,7 @@ def test_the_square_has_the_pixels_of_the_style_crop():
     (cropped,) = Crop(CropConfig(frame="aligned", eye_distance_px=40)).stream(x for x in [done])
     x1, window = cropped.crops[0].image, cropped.crops[0].window
     assert (window.scale, window.left, window.width, window.height, window.full) == (1, 0, 256, 256, True)
+    assert isinstance(x1, np.ndarray)
     assert np.abs((x1.transpose(1, 2, 0) + 1) * 127.5 - crop).max() < 1e-3
 
 

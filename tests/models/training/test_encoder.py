@@ -152,7 +152,8 @@ def test_edits_begin_from_what_the_inversion_draws(folder):
 
 def test_changed_term_is_for_edits(folder):
     losses = SUBSTITUTES.model_copy(update={"changed": 1.0})
-    edits = learner(folder, losses=losses, **(KINDS["edit"] | {"unchanged": 0}))
+    pairs: dict[str, Any] = KINDS["edit"] | {"unchanged": 0}
+    edits = learner(folder, losses=losses, rates=RATES, **pairs)
     assert edits.step(0, 10)["changed"] > 0
     assert "changed" not in learner(folder, losses=losses).step(0, 10)
 
