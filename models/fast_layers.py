@@ -108,17 +108,20 @@ class Conv:
         if fold:
             y = F.conv2d(channels_last(x), self._folded, self._bias, padding=self._padding, dilation=self._dilation)
             return activate(y, slope)
-        weight = self._weight.flip(2, 3) if self._turned else self._weight
-        y = F.conv2d(x.contiguous(), weight, padding=self._padding, dilation=self._dilation)
+        y = F.conv2d(x.contiguous(), self._as_used(), padding=self._padding, dilation=self._dilation)
         if self._bias is not None:
             gain = torch.ones_like(self._bias) if self._gain is None else self._gain
             y = torch.addcmul(self._bias[:, None, None], channels_last(y), gain[:, None, None])
         return activate(channels_last(y), slope)
 
+    def _as_used(self) -> Tensor:
+        """Made anew where it is turned: kept, it would be a second copy."""
+        return self._weight.flip(2, 3) if self._turned else self._weight
+
     @cached_property
     def _folded(self) -> Tensor:
         """The weight with the factors that no zero padding separates from it."""
-        weight = self._weight.flip(2, 3) if self._turned else self._weight
+        weight = self._as_used()
         if self._scale is not None and self._shift is None:
             weight = weight * self._scale[:, None, None]
         if self._gain is not None:

@@ -70,14 +70,13 @@ def _chroma_axis(device: torch.device, size: int, log2: int, location: int, vert
 
 def _axis_of(operator: csr_array, device: torch.device) -> Axis:
     """Every row with as many taps as the longest has; the others' are of weight 0."""
-    operator.sum_duplicates()
     lengths = np.diff(operator.indptr)
     rows = np.repeat(np.arange(len(lengths)), lengths)
     taps = np.arange(len(rows)) - operator.indptr[rows]
     index = np.zeros((int(lengths.max()), len(lengths)), np.int64)
     weight = np.zeros(index.shape, np.float32)
     index[taps, rows], weight[taps, rows] = operator.indices, operator.data
-    return Axis(torch.from_numpy(index).to(device), torch.from_numpy(weight).to(device))
+    return Axis(to_device(torch.from_numpy(index), device), to_device(torch.from_numpy(weight), device))
 
 
 def along(x: Tensor, resampling: Axis, dim: int) -> Tensor:
