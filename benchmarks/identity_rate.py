@@ -24,7 +24,6 @@ import av
 import cv2
 import numpy as np
 
-from models.allocator import settle_allocator
 from pipeline.config import RunConfig, load_config
 from pipeline.run import render
 from samples.make_clip import PORTRAIT, view
@@ -86,7 +85,6 @@ def compare(source: Path, folder: Path, config: RunConfig, repeat: int) -> dict[
         "bare": lambda: bare(source, folder / "bare.mp4", config),
         "pipeline": lambda: render(source, folder / "ours.mp4", config=config),
     }
-    settle_allocator()
     for work in sides.values():  # once each, unmeasured
         work()
     frames = sum(1 for _ in _decoded(folder / "ours.mp4"))

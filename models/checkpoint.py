@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from models.allocator import settle_allocator
 from models.config import ModelConfig
 from models.errors import CheckpointError, ModelError
 from models.lockfile import guard
@@ -24,7 +25,7 @@ from models.torch_file import REFETCH, read_torch
 
 
 def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> StyleGANEX:
-    """Read a weight file, whichever kind it is.
+    """Read a weight file, whichever kind it is. From here on the C allocator keeps large blocks (models/allocator.py).
 
     Returns:
         The network in float32 and eval mode on `device`.
@@ -33,6 +34,7 @@ def load_checkpoint(path: str | Path, device: str | torch.device = "cpu") -> Sty
         CheckpointError: missing, foreign, damaged or hostile file; keys or shapes that differ; a fetched file that is
             no longer what was recorded.
     """
+    settle_allocator()
     path = Path(path)
     try:
         with path.open("rb") as file:

@@ -9,6 +9,8 @@ import logging
 import sys
 from collections.abc import Sequence
 
+from models.allocator import settle_allocator
+
 VERBS = (
     "analyze",
     "batch",
@@ -40,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     command.add_arguments(parser)
     arguments = parser.parse_args(argv[1:] if named else argv)
     _set_up_logging(arguments)
+    settle_allocator()
     return command.run(arguments)
 
 

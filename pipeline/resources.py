@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import cv2
 import torch
 
-from models.allocator import settle_allocator
 from models.errors import ModelError
 from models.faces import FaceDetector
 from models.precision import has_units
@@ -63,7 +62,6 @@ class Loader:
         task = config.task
         if not task.renders:
             return None
-        settle_allocator()
         model, detector = self._model(config), self._detector(config)
         recipe = task.recipe(Tools(model.net, model.name, detector, config.seed))
         check_fits(task, recipe, model)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.allocator import settle_allocator
 from models.errors import UserError
 from models.latent_file import load_latents
 from pipeline.analyze import open_analysis
@@ -131,6 +132,7 @@ def default_output(source: Path, config: RunConfig) -> Path:
 
 
 def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering | None:
+    settle_allocator()  # also where nothing is rendered: frames are large blocks too
     rendering = (loader or Loader()).load(config)
     if rendering is not None and config.latents.source is not None:
         with load_latents(config.latents.source, rendering.model.net.config):

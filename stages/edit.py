@@ -31,5 +31,7 @@ class Edit:
                     for edit in self._edits:
                         latents = [edit(latent) for latent in latents]
                 index = item.cropped.face_frame.frame.index
-                offset = self._offset(index) if self._offset is not None else None
+                offset = self._offset(index) if self._offset is not None and latents else None
+                if offset is not None:  # one recipe serves the networks of several devices
+                    offset = offset.to(latents[0].wplus.device, non_blocking=True)
                 yield replace(item, latents=tuple(latents), offset=offset)

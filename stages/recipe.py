@@ -24,7 +24,7 @@ from stages.optimize import OptimizeConfig
 LatentEdit = Callable[[Latent], Latent]
 """A pure function of a latent of batch size 1; it sees every frame with the same result for the same latent."""
 Offset = Callable[[int], Tensor]
-"""Frame index → [1, L, style_dim], added to w+ and shown to the attention of the skip connections."""
+"""Frame index → [1, L, style_dim] on any device, added to w+ and shown to the attention of the skip connections."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from models.allocator import settle_allocator
 from models.config import SIZES
 from models.precision import Precision, check_precision
 from pipeline.benchmark import PARTS, cost, network, whole
@@ -77,7 +76,6 @@ def measure(plan: Plan) -> dict[str, object]:
     """
     for setup in plan.setups:
         check_precision(setup.precision, torch.device(setup.first_device))
-    settle_allocator()
     torch.set_num_threads(plan.threads)
     comparisons: list[dict[str, object]] = []
     rates: list[dict[str, object]] = []

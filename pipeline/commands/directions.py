@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find, draw, write, print a table; exit status 0."""
-    from models.allocator import settle_allocator
     from models.layer_ranges import parse_layers
     from models.zoo import load_model
     from pipeline import directions
@@ -46,7 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     if sheet is not None:
         check_output(Path(arguments.image or arguments.model), sheet, arguments.overwrite)
         directions.check_sheet(arguments.count * len(strengths) * (1 if arguments.image else len(seeds)))
-    settle_allocator()
     model = load_model(arguments.model, (), choose_device(arguments.device))
     net, layers = model.net, parse_layers(arguments.layers, model.net.config.num_styles)
     found = directions.find(net, method, arguments.count, layers, arguments.samples, arguments.seed)

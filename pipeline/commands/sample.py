@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Draw; exit status 0."""
-    from models.allocator import settle_allocator
     from models.layer_ranges import parse_layers
     from models.sampling import Sampler
     from models.zoo import load_model
@@ -48,7 +47,6 @@ def run(arguments: argparse.Namespace) -> int:
     suffix = ".mp4" if kind == "loop" else ".png"
     output = Path(arguments.output or f"output/{Path(arguments.model).stem}_{kind}{suffix}")
     check_output(Path(arguments.model), output, arguments.overwrite)
-    settle_allocator()
     model = load_model(arguments.model, (), choose_device(arguments.device))
     sampler = Sampler(model.net, arguments.truncation)
     drawing = sample.Drawing(sampler, output, config.write, arguments.tile, not arguments.quiet)

@@ -95,12 +95,12 @@ class EditTask(TaskSection):
 
 
 def offset_over_time(terms: tuple[DirectionTerm, ...], net: StyleGANEX, model_name: str) -> Offset:
-    """Frame index → the editing vector [1, L, style_dim] on the network's device.
+    """Frame index → the editing vector [1, L, style_dim], on the CPU.
 
     Raises:
         ModelError: a direction that the model does not have, or a file or layers that do not fit it.
     """
-    config, device = net.config, next(net.parameters()).device
+    config = net.config
     weighted: list[WeightedDirection] = []
     for term in terms:
         value = term.strength
@@ -108,8 +108,7 @@ def offset_over_time(terms: tuple[DirectionTerm, ...], net: StyleGANEX, model_na
         weighted.append(
             WeightedDirection(_vector(term, net, model_name), keyframes, parse_layers(term.layers, config.num_styles))
         )
-    edit = DirectionEdit(weighted, config.num_styles, config.style_dim)
-    return lambda frame_index: edit.offset(frame_index).to(device)
+    return DirectionEdit(weighted, config.num_styles, config.style_dim).offset
 
 
 def _vector(term: DirectionTerm, net: StyleGANEX, model_name: str) -> torch.Tensor:

@@ -50,10 +50,10 @@ class StyleMixingTask(TaskSection):
 
 
 def mixing(other: Tensor, layers: tuple[int, ...], alpha: float = 1.0) -> LatentEdit:
-    """Latent → the latent with `layers` blended towards `other` [1, L, style_dim]."""
+    """Latent → the latent with `layers` blended towards `other` [1, L, style_dim], on the latent's device."""
 
     def edit(latent: Latent) -> Latent:
-        return latent.mix_layers(other, layers, alpha)
+        return latent.mix_layers(other.to(latent.wplus.device), layers, alpha)
 
     return edit
 
