@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 
+from models.compiled_sizes import MOST_SIZES, Sizes, widen
 from models.encoder import Content
 from models.errors import ModelError
 from models.generator import Fuse
@@ -30,14 +31,13 @@ from models.styleganex import Noise, StyleGANEX
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-MOST_SIZES = 8
-"""Input sizes that PyTorch compiles for one part; what comes after runs uncompiled."""
 
 
 class CompiledNet(StyleGANEX):
     """The same weights behind the same calls, within float rounding of the net it was made of.
 
     Compiled are `encode_content` and `synthesize` without gradients; w+, gradients and single steps stay as they were.
+    A batch that is smaller than a compiled one is filled up to it: the last frames of a clip compile nothing.
 
     Args:
         net: in eval mode, on the device where it stays.
@@ -53,11 +53,11 @@ class CompiledNet(StyleGANEX):
         check_compiler(device)
         keep_compiled()
         self._calls: tuple[Callable[[Tensor], Content], Callable[..., Tensor]] | None = None
-        self._sizes: dict[str, set[Hashable]] = {"encoder": set(), "generator": set()}
+        self._sizes = {"encoder": Sizes(), "generator": Sizes()}
 
     def __getstate__(self) -> dict[str, object]:
         """A copy compiles for itself: its weights lie elsewhere."""
-        sizes: dict[str, set[Hashable]] = {"encoder": set(), "generator": set()}
+        sizes = {"encoder": Sizes(), "generator": Sizes()}
         return {**super().__getstate__(), "_calls": None, "_sizes": sizes}
 
     def _compiled(self) -> tuple[Callable[[Tensor], Content], Callable[..., Tensor]]:
@@ -73,11 +73,11 @@ class CompiledNet(StyleGANEX):
 
         def draw(
             wplus: Tensor,
+            edit: Tensor | None,
+            maps: Sequence[Tensor | None],
             feature: Tensor | None,
             feature_rgb: Tensor | None,
-            maps: Sequence[Tensor | None],
             skips: Sequence[Tensor],
-            edit: Tensor | None,
         ) -> Tensor:
             fusions: list[Fuse] = [
                 partial(each, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
@@ -97,35 +97,46 @@ class CompiledNet(StyleGANEX):
             return super().encode_content(x1)
         self._encoder()
         self._check_input(x1)
-        size = (tuple(x1.shape), self._precision)
-        content = self._first("encoder", size, x1, lambda: self._compiled()[0](x1))
-        return Content(
-            self._own(content.feature), tuple(skip.clone() for skip in content.skips), self._own(content.feature_rgb)
-        )
+        kind, count = (x1.shape[1:], self._precision), x1.shape[0]
+        rows = self._sizes["encoder"].fit(kind, count)
+        x = widen(x1, rows)
+        content = self._first("encoder", kind, rows, x, lambda: self._compiled()[0](x))
+        skips = tuple(skip[:count].clone() for skip in content.skips)
+        return Content(_own(content.feature, count), skips, _own(content.feature_rgb, count))
 
     def synthesize(self, latent: Latent, edit: Tensor | None = None, noise: Noise = None) -> Tensor:
         """As `StyleGANEX.synthesize`."""
         if torch.is_grad_enabled():
             return super().synthesize(latent, edit, noise)
         wplus, maps = self.edited_codes(latent, edit), self.noise_maps(noise)
-        shape = None if latent.feature is None else tuple(latent.feature.shape)
-        size = (shape, wplus.shape[0], edit is None, noise is None, bool(latent.skips), self._precision)
-        call = partial(self._compiled()[1], wplus, latent.feature, latent.feature_rgb, list(maps), latent.skips, edit)
-        return self._first("generator", size, wplus, call).clone()
+        parts = [wplus, edit, *maps, latent.feature, latent.feature_rgb, *latent.skips]
+        images = 2 + len(maps)  # where those begin that are each sample's own
+        sizes, count = self._sizes["generator"], max(1 if each is None else each.shape[0] for each in parts)
+        # What is the same for a whole batch stays one row: shared weights take another, cheaper path.
+        shared = tuple(
+            each is None or (each.shape[0] == 1 and (k < images or count > 1)) for k, each in enumerate(parts)
+        )
+        shape = None if latent.feature is None else latent.feature.shape[1:]
+        rest = (shape, edit is None, noise is None, self._precision)
+        kinds = [(shared, rest)]
+        if count == 1:  # may also join a batch whose w+, and edits, are each sample's own
+            kinds += [((False, *shared[1:]), rest), ((False, edit is None, *shared[2:]), rest)]
+        kind = next((each for each in kinds if sizes.fit(each, count) != count), kinds[0])
+        rows = sizes.fit(kind, count)
+        wide = [each if each is None or one else widen(each, rows) for each, one in zip(parts, kind[0], strict=True)]
+        call = partial(self._compiled()[1], *wide[:2], wide[2:images], *wide[images : images + 2], wide[images + 2 :])
+        return self._first("generator", kind, rows, wplus, call)[:count].clone()
 
-    def _own(self, tensor: Tensor | None) -> Tensor | None:
-        """A copy: a CUDA graph writes its next result over this one."""
-        return None if tensor is None else tensor.clone()
-
-    def _first(self, part: str, size: Hashable, x: Tensor, call: Callable[[], T]) -> T:
+    def _first(self, part: str, kind: Hashable, rows: int, x: Tensor, call: Callable[[], T]) -> T:
         """`call`, with a word about it where it compiles."""
-        known = self._sizes[part]
-        new = size not in known and len(known) < MOST_SIZES
+        sizes = self._sizes[part]
+        before = sizes.spent
+        new = sizes.add(kind, rows)
         if new:
-            log.info("compiling the %s for a new input size; later frames and later runs have it at once", part)
-        elif size not in known and len(known) == MOST_SIZES:
+            words = "compiling the %s for a new input size; later frames and later runs have it at once"
+            log.info(words, part, extra={"status": f"compiling the {part}"})
+        elif sizes.spent and not before:
             log.warning("compile: more than %d input sizes; the %s runs uncompiled for further ones", MOST_SIZES, part)
-        known.add(size)
         started = time.perf_counter()
         try:
             if x.device.type == "cuda":
@@ -135,9 +146,17 @@ class CompiledNet(StyleGANEX):
         except TorchDynamoException as error:
             reason = " ".join(str(error).split()[:30])
             raise ModelError(f"compile: the {part} could not be compiled: {reason}", "leave --compile out") from error
+        except Exception:  # such as too little memory: the next, smaller batch must not be filled up to this one
+            sizes.forget(kind, rows)
+            raise
         if new:
-            log.info("compiled the %s in %.0f s", part, time.perf_counter() - started)
+            log.info("compiled the %s in %.0f s", part, time.perf_counter() - started, extra={"status": ""})
         return result
+
+
+def _own(tensor: Tensor | None, count: int) -> Tensor | None:
+    """A copy of the first `count`: a CUDA graph writes its next result over this one."""
+    return None if tensor is None else tensor[:count].clone()
 
 
 def check_compiler(device: torch.device) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from models.compiled import CompiledNet, check_compiler, keep_compiled
 from models.config import SIZES
+from models.encoder import Content
 from models.errors import ModelError
 from models.latent import Latent
 from models.styleganex import StyleGANEX
@@ -51,6 +52,43 @@ def test_same_numbers_as_the_net_and_a_word_per_size(net: StyleGANEX, caplog: py
     lines = [record.getMessage() for record in caplog.records]
     assert sum(line.startswith("compiled the encoder") for line in lines) == 2
     assert sum(line.startswith("compiled the generator") for line in lines) == 2
+
+
+@pytest.mark.usefixtures("traced", "one_thread")
+@pytest.mark.parametrize("own", [False, True], ids=["one w+", "own w+"])
+def test_a_smaller_batch_is_filled_up(net: StyleGANEX, caplog: pytest.LogCaptureFixture, own: bool) -> None:
+    caplog.set_level(logging.INFO, "models.compiled")
+    x1 = torch.tanh(normal("x1", (3, 3, 32, 40)))
+    edit = 0.3 * normal("edit", (3, net.config.num_styles, net.config.style_dim))
+    compiled = CompiledNet(net)
+    with torch.inference_mode():
+        wplus = net.encode_style(torch.tanh(normal("aligned", (3, 3, 256, 256))))
+        for batch in (3, 2, 1):
+            codes, edits = (wplus[:batch], edit[:batch]) if own else (wplus[:1], edit[:1])
+            wanted = net.synthesize(Latent(codes, *net.encode_content(x1[:batch])), edits)
+            got = compiled.synthesize(Latent(codes, *compiled.encode_content(x1[:batch])), edits)
+            torch.testing.assert_close(got, wanted, atol=1e-4, rtol=0)
+    lines = [record.getMessage() for record in caplog.records if record.getMessage().startswith("compiled")]
+    assert [line.split()[2] for line in lines] == ["encoder", "generator"]
+
+
+@pytest.mark.usefixtures("traced", "one_thread")
+def test_a_batch_that_fails_is_not_filled_up_to_again(net: StyleGANEX, monkeypatch: pytest.MonkeyPatch) -> None:
+    x1, seen = torch.tanh(normal("x1", (2, 3, 32, 40))), []
+    compiled = CompiledNet(net)
+
+    def content(x: torch.Tensor) -> Content:
+        seen.append(x.shape[0])
+        if x.shape[0] > 1:
+            raise MemoryError
+        return Content(None, (), None)
+
+    compiled._calls = content, compiled.generator
+    with torch.inference_mode():
+        with pytest.raises(MemoryError):
+            compiled.encode_content(x1)
+        compiled.encode_content(x1[:1])
+    assert seen == [2, 1]
 
 
 @pytest.mark.usefixtures("traced", "one_thread")
