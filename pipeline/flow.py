@@ -75,15 +75,22 @@ class Flow:
         buffers: stage name → queue depth. The stages up to and including a named one run on one thread, at most `depth`
             items ahead of what follows. An empty mapping runs everything on the caller's thread, with the same result.
         frame_of: number of an item → frame number, for the notes on errors.
+        finish: called after each item of a stage, inside its time: for measurements, to wait for a GPU.
     """
 
-    def __init__(self, buffers: Mapping[str, int], frame_of: Callable[[int], int] = int) -> None:
+    def __init__(
+        self,
+        buffers: Mapping[str, int],
+        frame_of: Callable[[int], int] = int,
+        finish: Callable[[], object] | None = None,
+    ) -> None:
         self.meters: list[StageMeter] = []
         self._lanes: list[Flow] = []
         self._split_at = 0
         self._last: Generator[Any, None, None] | None = None
         self._buffers = buffers
         self._frame_of = frame_of
+        self._finish = finish
 
     def split(self, count: int, group: int) -> list[Flow]:
         """`count` flows that share the work of the next link, `group` items at a time in turns (pipeline/spread.py)."""
@@ -95,6 +102,10 @@ class Flow:
         """The meters of every stage in order, those of the lanes taken together before their common link."""
         shared = side_by_side([lane.meters for lane in self._lanes])
         return [*self.meters[: self._split_at], *shared, *self.meters[self._split_at :]]
+
+    def lane_waits(self) -> list[float]:
+        """Seconds that each lane waited for its turn; [] where nothing was split."""
+        return [lane.meters[0].spent_s for lane in self._lanes if lane.meters]
 
     def _dealt(self, lane: int, count: int, group: int, position: int) -> int:
         return self._frame_of((position // group * count + lane) * group + position % group)
@@ -120,6 +131,8 @@ class Flow:
                 start = time.perf_counter()
                 try:
                     item = next(items)
+                    if self._finish is not None:
+                        self._finish()
                 except StopIteration:
                     return
                 except Exception as error:

@@ -15,6 +15,7 @@ from pipeline.benchmark.clips import ClipPlan
 from pipeline.benchmark.floors import Rates
 from pipeline.benchmark.machine import machine
 from pipeline.benchmark.rows import Setup
+from pipeline.errors import ConfigError
 from pipeline.resources import compiled
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,19 @@ class Plan:
         """The parts."""
         return self.parts or (("network",) if self.model in SIZES else PARTS)
 
+    def check(self) -> None:
+        """Raise what can be known before anything is measured.
+
+        Raises:
+            UserError: no such model, one that takes no pictures of faces, or a precision that a device cannot do.
+        """
+        if whole.clip_task(self.model) is None:
+            raise ConfigError(
+                f"--model {self.model}: takes drawings or label maps, not pictures of faces", "choose another model"
+            )
+        for setup in self.setups:
+            check_precision(setup.precision, torch.device(setup.first_device))
+
     @property
     def setups(self) -> list[Setup]:
         """Every combination, device by device."""
@@ -72,10 +86,9 @@ def measure(plan: Plan) -> dict[str, object]:
     """machine, setup, comparisons and, by part: rates, pipeline, cost, peak_memory_gib.
 
     Raises:
-        UserError: no such model, or a precision that a device cannot do; known before anything is measured.
+        UserError: see `Plan.check`.
     """
-    for setup in plan.setups:
-        check_precision(setup.precision, torch.device(setup.first_device))
+    plan.check()
     torch.set_num_threads(plan.threads)
     comparisons: list[dict[str, object]] = []
     rates: list[dict[str, object]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-GROUPS = {"network": "Network", "stage": "Stages, each on its own", "pipeline": "Whole pipeline, three threads"}
+GROUPS = {"network": "Network", "stage": "Stages, each on its own", "pipeline": "Whole pipeline"}
 
 
 def markdown(result: Mapping[str, Any]) -> str:
@@ -23,9 +23,9 @@ def markdown(result: Mapping[str, Any]) -> str:
     for each in result.get("pipeline", ()):
         lines += [
             "",
-            f"{each['device']}, {each['precision']}: the pipeline runs at {each['of_slowest']:.2f} of its slowest "
-            f"thread alone ({each['slowest_thread']}); the network's thread waited {each['network_waited']:.1%} "
-            "of the time.",
+            f"{each['device']}, {each['precision']}: the pipeline runs at {each['of_slowest']:.2f} of the rate of its "
+            f"slowest thread's own work ({each['slowest_thread']}); the network's thread waited "
+            f"{each['network_waited']:.1%} of the time.",
         ]
     if memory := result.get("peak_memory_gib"):
         lines += [

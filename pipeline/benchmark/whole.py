@@ -1,7 +1,7 @@
 """Every stage and the whole pipeline on a clip, against the same pipeline around the reference formulation.
 
 One round renders the clip three times: around the reference on one thread (what a script does, frame by frame), ours on
-one thread, so that each stage's own time is seen undisturbed, and ours as it is, in three threads.
+one thread, so that each stage's own time is seen undisturbed, and ours as it is, in three threads or more.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
+from models.config import SIZES
 from models.replicas import replicate
 from models.styleganex import StyleGANEX
-from models.zoo import LoadedModel
+from models.zoo import LoadedModel, find_model, trained_for
 from pipeline.benchmark.clips import ClipPlan
 from pipeline.benchmark.floors import Rates, Work, count
 from pipeline.benchmark.measure import Pairs
@@ -25,7 +28,7 @@ from pipeline.benchmark.rows import Comparison, Setup
 from pipeline.config import RunConfig, load_config
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, places
-from pipeline.telemetry import StageMeter
+from pipeline.telemetry import StageMeter, thread_rates
 from pipeline.wire import finished_size, wire_to_file
 from stages.media_probe import probe
 from stages.recipe import Tools
@@ -36,6 +39,22 @@ NETWORK = ("invert", "synthesize")
 """Stages that have a floor; the others are bound by the codec, the detector or a CPU's caches."""
 
 
+TASKS = {"toonify": "toonify", "inversion": "inversion", "edit": "inversion", "super_resolution": "super_resolution"}
+"""What a model was made for → what it renders clips of faces with; the reference formulation knows no edits."""
+
+
+def clip_task(model: str) -> str | None:
+    """The task that a model renders clips of faces with; None: it draws from something else, or cannot be known.
+
+    Raises:
+        CheckpointError: no such model.
+    """
+    if model in SIZES:
+        return "toonify"
+    known = trained_for(find_model(model)).replace(" ", "").split(",")
+    return next((task for made_for, task in TASKS.items() if made_for in known), "toonify" if known == [""] else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Round:
     """One run through a clip."""
@@ -44,8 +63,12 @@ class Round:
     """Per frame, wall clock."""
     stages: dict[str, float]
     """Stage → seconds of its own work per frame."""
+    threads: list[tuple[str, float]]
+    """(stages, frames per second of their own work) of each thread; the network's lanes, where there are several, are
+    one line with the rate of all."""
     network_waited: float
-    """Share of the run in which the network's thread waited for the frames before it; 0 on one thread."""
+    """Share of the run in which the network's thread waited for the frames before it, or its lanes on average; 0 on one
+    thread."""
 
 
 class Bench:
@@ -53,6 +76,7 @@ class Bench:
 
     def __init__(self, net: StyleGANEX, setup: Setup) -> None:
         settings = {"device": setup.device, "threads": setup.threads, "batch_size": setup.batch}
+        settings |= {"task": {"kind": clip_task(setup.model) or "toonify"}}
         self.config: RunConfig = load_config(None, {**settings, "write.overwrite": True, "track.face": "all"})
         detector = load_detector(self.config.track)
         recipe = self.config.task.recipe(Tools(net, setup.model, detector, 0))
@@ -73,13 +97,16 @@ class Bench:
             rendering = replace(rendering, model=replace(rendering.model, net=net), replicas=())
         clip = probe(source)
         planes = choose_encoding(clip, self.config.write, target.suffix, *finished_size(self.config, clip, rendering))
-        flow = Flow(buffers)
+        on_gpu = rendering.model.net.generator.constant.device.type == "cuda"
+        # Kernels run on behind the call: without waiting, the stage that reads the result would get the network's time.
+        flow = Flow(buffers, finish=torch.cuda.synchronize if on_gpu and not buffers else None)
         started = time.perf_counter()
         with contextlib.closing(wire_to_file(self.config, clip, rendering, flow, planes, target)) as written:
             frames = sum(1 for _ in written)
         seconds = time.perf_counter() - started
-        waited = sum(meter.waited_s for meter in flow.meters if meter.name == "crop")
-        return Round(seconds / frames, _own(flow.meters, frames), waited / seconds)
+        waits = flow.lane_waits() or [meter.waited_s for meter in flow.meters if meter.name == "crop"]
+        waited = statistics.fmean(waits) / seconds if waits else 0.0
+        return Round(seconds / frames, _own(flow.meters, frames), thread_rates(flow.stages()), waited)
 
 
 def _own(meters: list[StageMeter], frames: int) -> dict[str, float]:
@@ -94,7 +121,8 @@ class WholeResult:
     slowest_thread: str
     """The stages that bound the pipeline."""
     of_slowest: float
-    """The pipeline's rate over that of its slowest thread alone: 1 means that nothing else costs time."""
+    """The pipeline's rate over that of its slowest thread's own work in the same run, median over the rounds: 1 means
+    that this thread never waits."""
     network_waited: float
     """Median share of the run in which the network's thread waited."""
 
@@ -124,16 +152,12 @@ def measure(setup: Setup, net: StyleGANEX, drawn: StyleGANEX, rates: Rates, plan
     ]
     whole = Pairs(*zip(*((a.seconds, c.seconds) for a, _, c in rounds), strict=True))
     rows.append(_row(setup, plan, "whole pipeline", whole))
-    threads = _threads(stages, buffers)
-    alone = {
-        "+".join(group): statistics.median(sum(b.stages[name] for name in group) for _, b, _ in rounds)
-        for group in threads
-    }
-    slowest = max(alone, key=lambda group: alone[group])
+    slowest = [min(c.threads, key=lambda thread: thread[1]) for _, _, c in rounds]
+    shares = [1 / c.seconds / rate for (_, _, c), (_, rate) in zip(rounds, slowest, strict=True)]
     return WholeResult(
         comparisons=[_with_floor(row, rates, work) for row in rows],
-        slowest_thread=slowest,
-        of_slowest=alone[slowest] / statistics.median(whole.ours_s),
+        slowest_thread=statistics.mode(name for name, _ in slowest),
+        of_slowest=statistics.median(shares),
         network_waited=statistics.median(c.network_waited for _, _, c in rounds),
     )
 
@@ -147,15 +171,6 @@ def _work(setup: Setup, net: StyleGANEX, plain: ReferenceNet, frames: int) -> di
             one = count(net.config, height, width, setup.batch, setup.precision)[part]
             parts[stage] += Work(one.flops * share, one.bytes * share)
     return parts | {"whole pipeline": parts["invert"] + parts["synthesize"]}
-
-
-def _threads(stages: list[str], buffers: Mapping[str, int]) -> list[list[str]]:
-    groups: list[list[str]] = [[]]
-    for name in stages:
-        groups[-1].append(name)
-        if buffers.get(name, 0):
-            groups.append([])
-    return [group for group in groups if group]
 
 
 def _row(setup: Setup, plan: ClipPlan, name: str, pairs: Pairs) -> Comparison:

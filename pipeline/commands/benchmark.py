@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         compiled=arguments.compile,
     )
     if arguments.output is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
+        _make_folder(arguments.output)
     if not arguments.verbose:  # what each of many runs says of its output
         logging.getLogger("stages").setLevel(logging.WARNING)
     result = measure(plan)
@@ -73,6 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
         _write(arguments.output, result, text)
     print(json.dumps(result, indent=2, ensure_ascii=False) if arguments.json else text)
     return 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"-o {folder}: {error.strerror or error}", "name a folder that can be made") from error
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -21,6 +21,12 @@ def living():
     return [t for t in threading.enumerate() if t.name == "prefetch"]
 
 
+def test_measurements_may_wait_after_each_item_inside_the_stages_time():
+    flow = Flow({}, finish=partial(time.sleep, 0.01))
+    assert list(flow.link("b", flow.link("a", iter(range(3))))) == [0, 1, 2]
+    assert all(meter.busy_s >= 0.03 for meter in flow.meters)
+
+
 def test_prefetch_keeps_order_and_ends():
     closed = []
     assert list(prefetch(counting(100, closed), 3)) == list(range(100))

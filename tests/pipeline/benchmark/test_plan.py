@@ -15,6 +15,7 @@ from pipeline.benchmark import PARTS, cost
 from pipeline.benchmark.clips import ClipPlan
 from pipeline.benchmark.plan import Plan
 from pipeline.benchmark.plot import svg
+from pipeline.benchmark.whole import clip_task
 from pipeline.cli import main
 from pipeline.errors import ConfigError
 from run_pipeline import run
@@ -61,6 +62,7 @@ def test_a_row_for_each_part_stage_and_the_whole(result: dict[str, Any]) -> None
         "composite+write",
     )
     assert 0 <= result["pipeline"][0]["network_waited"] <= 1
+    assert 0 < result["pipeline"][0]["of_slowest"] <= 1.001
 
 
 def test_the_machine_is_named(result: dict[str, Any]) -> None:
@@ -111,6 +113,34 @@ def test_every_combination_has_its_setup() -> None:
 def test_wrong_arguments(wrong: list[str]) -> None:
     with pytest.raises(ConfigError):
         main([*CALL, *wrong])
+
+
+def test_a_model_that_takes_no_pictures_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["benchmark", "--model", "lite_sketch", "--device", "cpu"]) == 2
+    assert "error: --model lite_sketch: takes drawings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "task"),
+    [("tiny", "toonify"), ("lite_toon", "toonify"), ("lite_inversion", "inversion"), ("lite_edit", "inversion")],
+)
+def test_clips_are_rendered_with_what_a_model_can_do(model: str, task: str) -> None:
+    assert clip_task(model) == task
+
+
+def test_a_file_where_the_folder_would_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = tmp_path / "there"
+    there.write_text("")
+    assert run([*CALL, "-o", str(there)]) == 2
+    assert f"error: -o {there}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["lite_edit", "lite_sr"])
+def test_the_pipeline_around_models_of_other_tasks(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["benchmark", "--model", model, "--device", "cpu", "--threads", "1", "--repeat", "1", "--frames", "1"]
+    assert main([*arguments, "--parts", "pipeline", "--no-memory", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in shown["comparisons"]] == [*STAGES, "whole pipeline"]
 
 
 def test_a_precision_that_cannot_be_is_known_before_anything_runs(capsys: pytest.CaptureFixture[str]) -> None:
