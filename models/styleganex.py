@@ -75,7 +75,8 @@ class StyleGANEX(nn.Module):
                 elif (fast := self._fast_path(x1)) is not None:
                     content, offsets = fast.encoder.content_and_style(x1)
                 else:
-                    content, offsets = encoder(x1)
+                    with arithmetic("fp32", x1.device):
+                        content, offsets = encoder(x1)
                 wplus = self._from_offsets(offsets)
             else:
                 content = self.encode_content(x1)
@@ -239,8 +240,10 @@ class StyleGANEX(nn.Module):
         return self.encoder
 
     def _style_offsets(self, x: Tensor) -> Tensor:
-        fast = self._fast_path(x)
-        return self._encoder().style(x) if fast is None else fast.encoder.style(x)
+        if (fast := self._fast_path(x)) is not None:
+            return fast.encoder.style(x)
+        with arithmetic("fp32", x.device):
+            return self._encoder().style(x)
 
     def _from_offsets(self, offsets: Tensor) -> Tensor:
         if not self.config.start_from_latent_avg:

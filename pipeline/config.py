@@ -69,7 +69,8 @@ class RunConfig(Section):
     """On a CPU, frames in the network at once, each on its part of the threads; null: one per thread for a small model,
     one for a large one."""
     precision: Precision = "fp32"
-    """Arithmetic of the network: fp32, bf16 (GPU, or a CPU with bf16 units), fp16 (GPU only)."""
+    """Arithmetic of the network: fp32 (IEEE, on a GPU too), bf16 (GPU, or a CPU with bf16 units), tf32 and fp16 (GPU
+    only)."""
     compile: bool = False
     """Compile the network for each input size (torch.compile; CUDA graphs on a GPU): a minute once, then kept."""
     seed: int = 0

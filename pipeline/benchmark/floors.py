@@ -16,10 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from models.config import ModelConfig
 from models.latent import Latent
+from models.precision import Precision, arithmetic
 from models.styleganex import StyleGANEX
 from pipeline.benchmark.measure import copy_rate, matmul_rate
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,11 @@ class Rates:
     """Bytes per second, read and written."""
 
     @classmethod
-    def measure(cls, device: str, precision: str) -> Rates:
+    def measure(cls, device: str, precision: Precision) -> Rates:
         """A few large products and copies."""
         place = torch.device(device)
-        return cls(matmul_rate(place, DTYPES[precision]), copy_rate(place))
+        with arithmetic(precision, place):
+            return cls(matmul_rate(place, DTYPES[precision]), copy_rate(place))
 
     def floor(self, work: Work) -> tuple[float, str]:
         """(seconds, what sets them)."""

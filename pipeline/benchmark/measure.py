@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import multiprocessing.connection
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -53,19 +52,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype, size: int | None = Non
     """
     side = size or (2048 if device.type == "cpu" else 8192)
     a = torch.randn(side, side, device=device).to(dtype)
-    with _as_convolutions():
-        return 2 * side**3 / min(seconds(lambda: a @ a, device) for _ in range(5))
-
-
-@contextlib.contextmanager
-def _as_convolutions() -> Iterator[None]:
-    """Let float32 products use TF32 where float32 convolutions do (PyTorch's own defaults differ between the two)."""
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
-    try:
-        yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
+    return 2 * side**3 / min(seconds(lambda: a @ a, device) for _ in range(5))
 
 
 def copy_rate(device: torch.device, numbers: int = 1 << 25) -> float:

@@ -6,7 +6,9 @@ import argparse
 import json
 import logging
 from pathlib import Path
+from typing import get_args
 
+from models.precision import Precision
 from pipeline.benchmark import PARTS
 from pipeline.errors import ConfigError
 
@@ -18,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="lite_toon", help="name, path, or full|lite|tiny with random weights")
     parser.add_argument("--size", nargs="+", default=["256x256"], metavar="WxH", help="network inputs, multiples of 8")
     parser.add_argument("--batch-size", nargs="+", type=int, default=[1], metavar="N", help="frames per pass")
-    parser.add_argument("--precision", nargs="+", choices=["fp32", "bf16", "fp16"], default=["fp32"])
+    parser.add_argument("--precision", nargs="+", choices=get_args(Precision), default=["fp32"])
     parser.add_argument(
         "--device", nargs="+", default=["auto"], help="auto (the GPU where there is one, and the CPU), cpu, cuda:0, …"
     )

@@ -12,7 +12,7 @@ from models.checkpoint import load_checkpoint
 from models.config import SIZES
 from models.errors import ModelError
 from models.latent import Latent
-from models.precision import check_precision, has_units
+from models.precision import Precision, arithmetic, check_precision, has_units
 from models.styleganex import StyleGANEX
 from tests.golden.make_model_goldens import fill, normal
 
@@ -55,6 +55,22 @@ def test_bf16_of_the_full_network_is_close() -> None:
     reduced = net.synthesize(Latent(wplus, *net.encode_content(x1)))
     scale = 2 / (image.max() - image.min())  # filled weights use a part of the range
     assert 40 < psnr(reduced * scale, image * scale) < 80
+
+
+@pytest.mark.parametrize(("precision", "allowed"), [("fp32", False), ("tf32", True)])
+def test_float32_on_a_gpu_is_ieee_unless_asked_otherwise(precision: Precision, allowed: bool) -> None:
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    try:
+        with arithmetic(precision, torch.device("cuda")):
+            assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (allowed, allowed)
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def test_tf32_is_for_gpus() -> None:
+    with pytest.raises(ModelError, match="tf32 on cpu"):
+        check_precision("tf32", torch.device("cpu"))
+    check_precision("tf32", torch.device("cuda"))
 
 
 def test_from_x1_alone() -> None:
