@@ -64,6 +64,8 @@ class Drawn(NamedTuple):
 class EncoderLearner:
     """A network, its average, its optimiser and its data: a `Learner`."""
 
+    file = "weights.safetensors"
+
     def __init__(
         self,
         config: ModelConfig,
@@ -179,8 +181,8 @@ class EncoderLearner:
         return sheet_of([F.interpolate(x, side, mode="nearest"), output, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """weights.safetensors: the averaged network."""
-        save_checkpoint(self.average, folder / "weights.safetensors", self._metadata | metadata)
+        """See `Learner.write`: the averaged network."""
+        save_checkpoint(self.average, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""

@@ -51,6 +51,9 @@ class GeneratorSettings(Settings):
 class GeneratorLearner:
     """A generator, its average and its adversary: a `Learner`."""
 
+    file = "weights.safetensors"
+    rate_settings = "generator.learning_rate or adversary.learning_rate"
+
     def __init__(
         self,
         config: ModelConfig,
@@ -81,7 +84,6 @@ class GeneratorLearner:
         optimizer = torch.optim.Adam(self.parameters, lr=self._rate, betas=betas)
         self.descent = Descent(optimizer, self.world, self.device, settings.precision)
         self.adversary = Adversary(adversary, config.resolution, self.device, self.world, settings.precision)
-        self.rate_settings = "generator.learning_rate or adversary.learning_rate"
         self.mean_path = 0.0
         self._source, self._settings, self._batch = source, settings, batch
         self._metadata = {"can_sample": "yes"} | dict(metadata or {})
@@ -152,11 +154,11 @@ class GeneratorLearner:
 
     @torch.no_grad()
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """weights.safetensors: the averaged generator, with its mean w."""
+        """See `Learner.write`: the averaged generator, with its mean w."""
         z = torch.randn(4096, self.net.config.style_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
         mean = self.average.mapping(z).mean(dim=0)
         self.average.latent_avg = mean.expand(self.net.config.num_styles, -1).clone()
-        save_checkpoint(self.average, folder / "weights.safetensors", self._metadata | metadata)
+        save_checkpoint(self.average, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""

@@ -71,6 +71,7 @@ class RefineLearner:
         learned = make_optimizer(self.tokens.parameters(), optimizer)
         self.descent = Descent(learned, self.world, self.device, settings.precision, optimizer.clip)
         self.losses = EncoderLosses(losses, net.config, self.device, self.world)
+        self.file = "refine.safetensors" if settings.kind == "domain" else "refine_encoder.safetensors"
         self.rate_settings = self.losses.rate_settings
         self.source, self._rates, self._metadata = source, optimizer, dict(metadata or {})
 
@@ -121,11 +122,11 @@ class RefineLearner:
         return sheet_of([batch.x, render(self.net, batch).image, self.draw(batch).image, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """refine.safetensors: the tokens; or refine_encoder.safetensors: the encoder of tokens."""
+        """See `Learner.write`: the tokens, or the encoder of tokens."""
         if isinstance(self.tokens, Refinement):
-            save_refine(self.tokens, folder / "refine.safetensors", self._metadata | metadata)
+            save_refine(self.tokens, folder / self.file, self._metadata | metadata)
         else:
-            save_refine_encoder(self.tokens, folder / "refine_encoder.safetensors", self._metadata | metadata)
+            save_refine_encoder(self.tokens, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""
