@@ -1,11 +1,12 @@
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import load_checkpoint
+from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import ModelConfig
 from models.errors import ModelError, UserError
 from models.styleganex import StyleGANEX
@@ -18,7 +19,7 @@ from models.training.loop import Run
 from models.training.pictures import PictureSettings, PictureSource
 from models.training.samples import open_samples
 from models.training.settings import RunSettings
-from models.training.transfer import native_size, swap_layers, take_fitting
+from models.training.transfer import main, native_size, swap_layers, take_fitting
 from tests.models.training.drawn_heads import make_samples
 
 SMALL = ModelConfig(
@@ -98,8 +99,11 @@ def test_reduced_precision_makes_the_gradients_of_fp32(folder, precision):
         torch.manual_seed(4)
         made = learner(folder, precision=precision)
         numbers = made.step(0, 10)  # with R1 and path length
-        nets = made.net, made.adversary.net
-        return *(torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]) for net in nets), numbers
+        first, second = (
+            torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+            for net in (made.net, made.adversary.net)
+        )
+        return first, second, numbers
 
     *wanted, usual = gradients("fp32")
     *found, numbers = gradients(precision)
@@ -110,7 +114,7 @@ def test_reduced_precision_makes_the_gradients_of_fp32(folder, precision):
     assert numbers["path_length"] == usual["path_length"]  # before any step, and fp32
 
 
-def test_accumulated_batches_are_one_larger_batch_to_both_networks(folder):
+def test_accumulated_batches_are_one_larger_batch_to_both_networks(folder, monkeypatch):
     """Without what is drawn per picture or looks across the batch."""
     plain = AdversarySettings(channels=6, r1=1.0, r1_every=1)
     gradients, rows = [], []
@@ -119,11 +123,10 @@ def test_accumulated_batches_are_one_larger_batch_to_both_networks(folder):
         made.adversary.net.group = 1
         drawn = torch.randn(4, SMALL.style_dim, generator=torch.Generator().manual_seed(1))
         real = torch.cat([made._source.batch(step) for step in (0, 1)])
-        wplus = made.net.mapping(drawn).detach()[:, None].expand(-1, SMALL.num_styles, -1).split(4 // count)
-        reals = real.split(4 // count)
-        made._latents = lambda count, wplus=iter(wplus): next(wplus)  # type: ignore[method-assign]
-        made._draw = lambda wplus, net=made.net: net.generator(wplus)  # type: ignore[method-assign]
-        made._source.batch = lambda step, reals=reals: reals[step]  # type: ignore[method-assign]
+        wplus = made.net.mapping(drawn).detach()[:, None].expand(-1, SMALL.num_styles, -1)
+        monkeypatch.setattr(made, "_latents", Mock(side_effect=wplus.split(4 // count)))
+        monkeypatch.setattr(made, "_draw", made.net.generator)
+        monkeypatch.setattr(made._source, "batch", Mock(side_effect=real.split(4 // count)))
         rows.append(made.step(0, 10))
         parameters = [*made.net.parameters(), *made.adversary.net.parameters()]
         gradients.append([p.grad for p in parameters if p.grad is not None])
@@ -164,6 +167,24 @@ def test_swapped_layers_come_from_their_sizes():
     assert torch.equal(swap_layers(coarse, fine, 64).sample(z), coarse.sample(z))
     with pytest.raises(ModelError, match="128"):
         swap_layers(coarse, fine, 128)
+
+
+def test_layers_are_swapped_from_the_command_line_or_the_mistake_is_named(tmp_path, capsys):
+    coarse, fine, mixed = (str(tmp_path / f"{name}.safetensors") for name in ("coarse", "fine", "mixed"))
+    for path in (coarse, fine):
+        save_checkpoint(StyleGANEX(SMALL), path)
+    assert main([coarse, fine, "16", mixed]) == 0
+    assert load_checkpoint(mixed).config == SMALL
+    mistakes = (
+        ["nothing.pt", fine, "16", mixed],
+        [coarse, fine, "15", mixed],
+        [coarse, fine, "16", "nowhere/mixed.pt"],
+    )
+    for arguments, what in zip(mistakes, ("nothing.pt", "size 15", "nowhere"), strict=True):
+        assert main(arguments) == 2
+        error, fix = capsys.readouterr().err.splitlines()
+        assert what in error
+        assert fix.startswith("  fix: ")
 
 
 def test_discriminator_sees_other_samples_of_its_group():
