@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +180,21 @@ def _is_set(tree: Mapping[str, Any], dotted: str) -> bool:
     return True
 
 
-def validation_error(error: ValidationError, model: type[BaseModel], where: str) -> ConfigError:
-    """pydantic's first complaint as one line what and one line remedy."""
+def validation_error(
+    error: ValidationError,
+    model: type[BaseModel],
+    where: str,
+    kinds: Collection[str] = KINDS,
+    remedy: str = "see `run_pipeline.py explain` for every setting and its value",
+) -> ConfigError:
+    """pydantic's first complaint as one line what and one line remedy.
+
+    Args:
+        kinds: what `kind` may be in `model`'s unions: no part of a setting's name.
+        remedy: for a value that cannot be.
+    """
     first = error.errors()[0]
-    location = [str(part) for part in first["loc"] if str(part) not in KINDS or first["loc"][-1] == part]
+    location = [str(part) for part in first["loc"] if str(part) not in kinds or first["loc"][-1] == part]
     setting = ".".join(location)
     if first["type"] == "extra_forbidden":
         known = _fields_at(model, [str(part) for part in first["loc"][:-1]])
@@ -192,11 +203,8 @@ def validation_error(error: ValidationError, model: type[BaseModel], where: str)
         return ConfigError(f"{where}: {setting}: no such setting", remedy)
     message = first["msg"].removeprefix("Value error, ")
     if first["type"].startswith("union_tag"):
-        return ConfigError(f"{where}: {setting}: {message}", "set `kind` to one of the tasks named there")
-    return ConfigError(
-        f"{where}: {setting}: {first['input']!r}: {message[0].lower() + message[1:]}",
-        "see `run_pipeline.py explain` for every setting and its value",
-    )
+        return ConfigError(f"{where}: {setting}: {message}", "set `kind` to one of those named there")
+    return ConfigError(f"{where}: {setting}: {first['input']!r}: {message[0].lower() + message[1:]}", remedy)
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:

@@ -173,7 +173,7 @@ def _choose(wanted: str) -> str:
         raise ConfigError(f"device: {wanted}: no such kind of device", "use auto, cpu, cuda or cuda:0") from error
     missing = device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()
     if missing or (device.type == "mps" and not torch.backends.mps.is_available()):
-        raise ConfigError(f"device: {wanted}: this machine has no such device", "use --device cpu or --device auto")
+        raise ConfigError(f"device: {wanted}: this machine has no such device", "use cpu or auto")
     if device.type not in ("cpu", "cuda", "mps"):
         raise ConfigError(f"device: {wanted}: not a device that this pipeline runs on", "use auto, cpu, cuda or mps")
     return wanted

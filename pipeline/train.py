@@ -19,15 +19,18 @@ from models.training.distributed import join_world, leave_world, local_device
 from models.training.loop import Run
 from pipeline.config import read_yaml, validation_error
 from pipeline.errors import ConfigError
-from pipeline.train_config import TrainConfig
+from pipeline.resources import choose_devices
+from pipeline.train_config import KINDS, SECTIONS, TrainConfig, decisions, unread_section
 from pipeline.train_recipes import make_learner
+
+_REMEDY = "pipeline/train_config.py has every setting and its values, configs/train_*.yaml examples"
 
 
 def load_train_config(path: Path, overrides: Mapping[str, Any] | None = None) -> tuple[TrainConfig, ModelConfig]:
     """A training YAML with dotted overrides laid over it, and the network that it describes.
 
     Raises:
-        ConfigError: a setting that does not exist or cannot be.
+        ConfigError: a setting that does not exist, cannot be, or is not read by the recipe.
     """
     data = read_yaml(path)
     for dotted, value in (overrides or {}).items():
@@ -35,7 +38,10 @@ def load_train_config(path: Path, overrides: Mapping[str, Any] | None = None) ->
     try:
         config = TrainConfig.model_validate(data)
     except ValidationError as error:
-        raise validation_error(error, TrainConfig, str(path)) from error
+        raise validation_error(error, TrainConfig, str(path), KINDS, _REMEDY) from error
+    if (section := unread_section(config)) is not None:
+        what = f"{path}: {section}: recipe {config.recipe} does not read this section"
+        raise ConfigError(what, f"remove it; what it reads: {', '.join(SECTIONS[config.recipe])}")
     changes = dict(config.model)
     size = changes.pop("size", "lite")
     try:
@@ -47,7 +53,7 @@ def load_train_config(path: Path, overrides: Mapping[str, Any] | None = None) ->
 
 
 def train_from_yaml(path: Path, overrides: Mapping[str, Any] | None = None) -> Path:
-    """Train as a YAML file says; returns the path of the finished weights.
+    """Train as a YAML file says; returns the path of the finished weights and prints it.
 
     Args:
         path: see configs/train_tiny.yaml.
@@ -61,16 +67,26 @@ def train_from_yaml(path: Path, overrides: Mapping[str, Any] | None = None) -> P
     torch.set_num_threads(config.threads or os.cpu_count() or 1)
     world = join_world()
     try:
-        learner = make_learner(config, model, world, local_device(config.device))
+        learner = make_learner(config, model, world, _device(config.device))
         with closing(learner):
-            run = Run(learner, config.run, Path(config.output), world)
+            run = Run(learner, config.run, Path(config.output), world, decisions(config, model))
             run.resume()
             _show(run, config.run.steps, world.first)
+            if world.first:
+                print(f"finished at step {run.step}: {run.weights}")
+            return run.weights
     except UserError as error:
         raise type(error)(f"{path}: {error.what}", error.remedy) from error
     finally:
         leave_world()
-    return Path(config.output) / "weights.safetensors"
+
+
+def _device(wanted: str) -> torch.device:
+    first, *others = choose_devices(wanted)
+    if others:
+        what = f"device: {wanted}: a process trains on one device"
+        raise ConfigError(what, "several GPUs: torchrun --nproc_per_node COUNT run_pipeline.py train …")
+    return local_device(first)
 
 
 def _show(run: Run, steps: int, visible: bool) -> None:

@@ -79,5 +79,5 @@ def minibatch_deviation(x: Tensor, group: int) -> Tensor:
     count = x.shape[0]
     size = next(size for size in range(min(group, count), 0, -1) if count % size == 0)
     grouped = x.view(size, -1, *x.shape[1:])
-    deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
-    return deviation.repeat(size).view(count, 1, 1, 1).expand(-1, -1, *x.shape[2:])
+    deviation = (grouped.float().var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    return deviation.to(x.dtype).repeat(size).view(count, 1, 1, 1).expand(-1, -1, *x.shape[2:])

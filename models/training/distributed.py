@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from models.errors import UserError
+
 
 class World(NamedTuple):
     """This process among all of them."""
@@ -80,12 +82,17 @@ def leave_world() -> None:
         dist.destroy_process_group()
 
 
-def local_device(name: str = "auto") -> torch.device:
-    """The device of this process; auto: its own GPU, else the CPU."""
-    if name == "auto":
-        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+def local_device(name: str) -> torch.device:
+    """The device of this process; cuda is its own GPU.
+
+    Raises:
+        UserError: more processes than GPUs.
+    """
+    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if name == "cuda" else name)
     if device.type == "cuda":
+        if device.index >= torch.cuda.device_count():
+            what = f"device: {name}: process {device.index} of {torch.cuda.device_count()} GPUs"
+            raise UserError(what, "start no more processes than there are GPUs")
         torch.cuda.set_device(device)
     return device
 

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from models.checkpoint import save_checkpoint
 from models.config import ModelConfig
 from models.latent import Latent
+from models.precision import Precision
 from models.styleganex import StyleGANEX
 from models.training.batches import Batch, Source
 from models.training.distributed import World
 from models.training.encoder_losses import EncoderLosses, LossSettings
 from models.training.feature import feature_loss
 from models.training.loop import sheet_of
-from models.training.optimizers import follow, make_optimizer, set_rate
+from models.training.optimizers import Descent, follow, make_optimizer
 from models.training.palette import read_palette
 from models.training.settings import OptimizerSettings, Settings
 from models.training.transfer import open_attention, take_fitting
@@ -47,7 +48,7 @@ class EncoderSettings(Settings):
     """Share of the steps after which batch norms use their running statistics, as they will in use."""
     direction_std: float = Field(default=0.05, gt=0)
     """Standard deviation of learned directions at the start, in units of w+: what tells one edit from another."""
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     """Arithmetic of the forward pass (torch.amp); weights and losses stay fp32."""
 
 
@@ -62,6 +63,8 @@ class Drawn(NamedTuple):
 
 class EncoderLearner:
     """A network, its average, its optimiser and its data: a `Learner`."""
+
+    file = "weights.safetensors"
 
     def __init__(
         self,
@@ -109,31 +112,29 @@ class EncoderLearner:
             self.net.get_submodule(part).requires_grad_(part in settings.train)
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
         self.parameters += [self.directions] if self.directions is not None and learned else []
-        self.optimizer = make_optimizer(self.parameters, optimizer)
+        made = make_optimizer(self.parameters, optimizer)
+        self.descent = Descent(made, self.world, self.device, settings.precision, optimizer.clip)
         self.losses = EncoderLosses(losses, config, self.device, self.world)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=settings.precision == "fp16")
+        self.rate_settings = self.losses.rate_settings
         self.source, self._rates, self._settings = source, optimizer, settings
 
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`."""
         rate, share = self._rates.rate(index, steps), index / steps
-        set_rate(self.optimizer, rate)
         self._set_mode(share)
-        self.optimizer.zero_grad(set_to_none=True)
-        count, total, numbers = self._rates.accumulate, 0.0, {}
+        self.descent.start(rate)
+        count, weight, total, numbers = self._rates.accumulate, self._settings.step_one, 0.0, {}
         for micro in range(count):
             batch = self.source.batch(index * count + micro).to(self.device)
             drawn = self._draw(batch)
             offset = drawn.wplus if self.net.latent_avg is None else drawn.wplus - self.net.latent_avg
-            loss, parts = self.losses(drawn.image.float(), offset.float(), batch, share, self._redraw)
-            if self._settings.step_one:
-                parts["feature"] = feature_loss(self.net, drawn.feature, batch)
-                loss = loss + self._settings.step_one * parts["feature"]
+            feature = () if not weight else (("feature", weight, feature_loss(self.net, drawn.feature, batch)),)
+            loss, parts = self.losses(drawn.image.float(), offset.float(), batch, share, self._redraw, feature)
             require_finite(self.world.mean(loss.item()), "the loss")
-            self.scaler.scale(loss / count).backward()
+            self.descent.backward(loss / count)
             total += loss.item() / count
             numbers = {name: numbers.get(name, 0.0) + value.item() / count for name, value in parts.items()}
-        self._descend()
+        self.descent.finish()
         numbers |= self.losses.train_discriminator(index)
         self._follow(index + 1)
         return {"loss": total, **numbers, "learning_rate": rate}
@@ -153,24 +154,8 @@ class EncoderLearner:
         return self._draw(batch).image.float()
 
     def _draw(self, batch: Batch) -> Drawn:
-        dtype = torch.float16 if self._settings.precision == "fp16" else torch.bfloat16
-        with torch.autocast(self.device.type, dtype, enabled=self._settings.precision != "fp32"):
+        with self.descent.arithmetic():
             return render(self.net, batch, self.directions, not self._settings.step_one)
-
-    def _descend(self) -> None:
-        scaled = isinstance(self.optimizer, torch.optim.Optimizer) and self.scaler.is_enabled()
-        if scaled:
-            self.scaler.unscale_(self.optimizer)  # pyright: ignore[reportArgumentType]
-        self.world.average_gradients(self.parameters)
-        if self._rates.clip:
-            norm = nn.utils.clip_grad_norm_(self.parameters, self._rates.clip)
-            if not scaled:  # the scaler itself skips a step that overflowed
-                require_finite(norm.item(), "the gradient's norm")
-        if scaled:
-            self.scaler.step(self.optimizer)  # pyright: ignore[reportArgumentType]
-            self.scaler.update()
-        else:
-            self.optimizer.step()
 
     @torch.no_grad()
     def _follow(self, done: int) -> None:
@@ -196,8 +181,8 @@ class EncoderLearner:
         return sheet_of([F.interpolate(x, side, mode="nearest"), output, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """weights.safetensors: the averaged network."""
-        save_checkpoint(self.average, folder / "weights.safetensors", self._metadata | metadata)
+        """See `Learner.write`: the averaged network."""
+        save_checkpoint(self.average, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""
@@ -205,8 +190,7 @@ class EncoderLearner:
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
             "directions": self.directions,
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(),
+            **self.descent.state(),
             "losses": self.losses.state(),
             "source": self.source.state(),
         }
@@ -218,8 +202,7 @@ class EncoderLearner:
         if self.directions is not None:
             with torch.no_grad():
                 self.directions.copy_(state["directions"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scaler.load_state_dict(state["scaler"])
+        self.descent.load_state(state)
         self.losses.load_state(state["losses"])
         self.source.load_state(state["source"])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +52,11 @@ class LossSettings(Settings):
 
 
 class EncoderLosses:
-    """Callable: (output, w+ − w̄, batch, share of the run, redraw) → (loss, its terms, detached and unweighted)."""
+    """Callable: (output, w+ − w̄, batch, share of the run, redraw) → (loss, its terms, detached and unweighted).
+
+    Raises:
+        UserError: a file is missing, or no term has a weight.
+    """
 
     def __init__(self, settings: LossSettings, model: ModelConfig, device: torch.device, world: World) -> None:
         self._settings = settings
@@ -62,11 +66,22 @@ class EncoderLosses:
         self._adversary = (
             Adversary(settings.adversary, model.resolution, device, world) if settings.adversarial else None
         )
-        self._seen: tuple[Tensor, Tensor] | None = None
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        self.rate_settings = "optimizer.learning_rate"
+        """Settings that a run which diverges should lower."""
+        if self._adversary is not None:
+            self.rate_settings += " or loss.adversary.learning_rate"
 
     def __call__(
-        self, output: Tensor, offset: Tensor, batch: Batch, share: float, redraw: Callable[[Batch], Tensor]
+        self,
+        output: Tensor,
+        offset: Tensor,
+        batch: Batch,
+        share: float,
+        redraw: Callable[[Batch], Tensor],
+        more: Sequence[tuple[str, float, Tensor]] = (),
     ) -> tuple[Tensor, dict[str, Tensor]]:
+        """See the class; `more`: further terms as (name, weight, scalar)."""
         settings, target = self._settings, batch.y
         terms: list[tuple[str, float, Tensor]] = []
         if settings.l2:
@@ -84,21 +99,24 @@ class EncoderLosses:
             terms.append(("w_norm", settings.w_norm, offset.flatten(1).norm(dim=1).mean()))
         if self._adversary is not None:
             terms.append(("adversarial", settings.adversarial, self._adversary.fool(output)))
-            self._seen = (output.detach(), target)
+            self._seen.append((output.detach(), target))
         ramp = min(1.0, max(0.0, 2 * share - 1))
         if settings.temporal and ramp:
             term = temporal_loss(output, batch, redraw, settings.temporal_move)
             terms.append(("temporal", settings.temporal * ramp, term))
-        total = torch.stack([weight * term for _, weight, term in terms]).sum() if len(terms) > 1 else None
-        if total is None:
-            total = terms[0][1] * terms[0][2]
+        terms += more
+        if not terms:
+            what = "loss: nothing to learn from: every weight is 0, or of a term that this data does not have"
+            raise UserError(what, "set loss.l2 or loss.perceptual_weight above 0")
+        total = torch.stack([weight * term for _, weight, term in terms]).sum()
         return total, {name: term.detach() for name, _, term in terms}
 
     def train_discriminator(self, index: int) -> dict[str, float]:
-        """One step of the discriminator on what the last call saw; nothing without an adversarial loss."""
-        if self._adversary is None or self._seen is None:
+        """One step of the discriminator on all that the calls since the last one saw; nothing without it."""
+        if self._adversary is None:
             return {}
-        return self._adversary.step(index, *self._seen)
+        seen, self._seen = self._seen, []
+        return self._adversary.step(index, seen)
 
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""

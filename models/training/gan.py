@@ -14,11 +14,12 @@ from torch import Tensor
 
 from models.checkpoint import save_checkpoint
 from models.config import ModelConfig
+from models.precision import Precision
 from models.styleganex import StyleGANEX
 from models.training.adversary import Adversary, AdversarySettings
 from models.training.distributed import World
 from models.training.loop import sheet_of
-from models.training.optimizers import follow
+from models.training.optimizers import Descent, follow
 from models.training.pictures import PictureSource
 from models.training.settings import Settings
 from models.training.transfer import take_fitting
@@ -41,10 +42,17 @@ class GeneratorSettings(Settings):
     """Pictures after which the averaged weights have forgotten half."""
     freeze_mapping: bool = False
     """Transfer learning: w keeps its meaning, so that old and new generator draw the same face from the same w."""
+    accumulate: int = Field(default=1, ge=1)
+    """Batches whose gradients make one step, of the generator and of the discriminator."""
+    precision: Precision = "fp32"
+    """Arithmetic of both forward passes (torch.amp); weights, mapping network, R1 and path length stay fp32."""
 
 
 class GeneratorLearner:
     """A generator, its average and its adversary: a `Learner`."""
+
+    file = "weights.safetensors"
+    rate_settings = "generator.learning_rate or adversary.learning_rate"
 
     def __init__(
         self,
@@ -72,37 +80,41 @@ class GeneratorLearner:
         self.net.generator.mapping.requires_grad_(not settings.freeze_mapping)
         self.parameters = [p for p in self.net.generator.parameters() if p.requires_grad]
         lazy = settings.path_length_every / (settings.path_length_every + 1) if settings.path_length else 1.0
-        rate, betas = settings.learning_rate * lazy, (0.0, 0.99**lazy)
-        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, betas=betas)
-        self.adversary = Adversary(adversary, config.resolution, self.device, self.world)
+        self._rate, betas = settings.learning_rate * lazy, (0.0, 0.99**lazy)
+        optimizer = torch.optim.Adam(self.parameters, lr=self._rate, betas=betas)
+        self.descent = Descent(optimizer, self.world, self.device, settings.precision)
+        self.adversary = Adversary(adversary, config.resolution, self.device, self.world, settings.precision)
         self.mean_path = 0.0
         self._source, self._settings, self._batch = source, settings, batch
         self._metadata = {"can_sample": "yes"} | dict(metadata or {})
 
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`. The discriminator learns from the same fakes as the generator."""
-        settings = self._settings
-        self.optimizer.zero_grad(set_to_none=True)
-        fake = self._draw(self._latents(self._batch))
-        loss = self.adversary.fool(fake)
-        numbers = {"loss": loss.item()}
-        require_finite(self.world.mean(numbers["loss"]), "the loss")
-        loss.backward()
+        settings, count = self._settings, self._settings.accumulate
+        fakes, total, numbers = [], 0.0, {}
+        self.descent.start(self._rate)
+        for _ in range(count):
+            wplus = self._latents(self._batch)
+            with self.descent.arithmetic():
+                fake = self._draw(wplus).float()
+            loss = self.adversary.fool(fake)
+            require_finite(self.world.mean(loss.item()), "the loss")
+            self.descent.backward(loss / count)
+            total += loss.item() / count
+            fakes.append(fake.detach())
         if settings.path_length and index % settings.path_length_every == 0:
-            penalty = self._path_length(max(1, round(self._batch * settings.path_length_batch)))
-            numbers["path_length"] = penalty.item()
-            (settings.path_length * settings.path_length_every * penalty).backward()
-        self.world.average_gradients(self.parameters)
-        norm = torch.stack([p.grad.norm() for p in self.parameters if p.grad is not None]).norm().item()
-        require_finite(norm, "the gradient's norm")
-        self.optimizer.step()
-        real = self._source.batch(index).to(self.device)
-        numbers |= self.adversary.step(index, fake.detach(), real)
-        images = self._batch * self.world.size
+            for _ in range(count):
+                penalty = self._path_length(max(1, round(self._batch * settings.path_length_batch)))
+                numbers["path_length"] = numbers.get("path_length", 0.0) + penalty.item() / count
+                self.descent.backward(settings.path_length * settings.path_length_every / count * penalty)
+        self.descent.finish()
+        reals = [self._source.batch(index * count + micro).to(self.device) for micro in range(count)]
+        numbers |= self.adversary.step(index, list(zip(fakes, reals, strict=True)))
+        images = self._batch * count * self.world.size
         # As in StyleGAN2-ADA, the average follows faster at the start of a run.
         horizon = min(settings.ema_images, 0.05 * (index + 1) * images)
         follow(self.average, self.net, 0.5 ** (images / max(horizon, 1e-8)))
-        return numbers
+        return {"loss": total, **numbers}
 
     def _latents(self, count: int) -> Tensor:
         """w+ [count, L, style_dim] of random z, some of two z with a random crossing point."""
@@ -142,18 +154,18 @@ class GeneratorLearner:
 
     @torch.no_grad()
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """weights.safetensors: the averaged generator, with its mean w."""
+        """See `Learner.write`: the averaged generator, with its mean w."""
         z = torch.randn(4096, self.net.config.style_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
         mean = self.average.mapping(z).mean(dim=0)
         self.average.latent_avg = mean.expand(self.net.config.num_styles, -1).clone()
-        save_checkpoint(self.average, folder / "weights.safetensors", self._metadata | metadata)
+        save_checkpoint(self.average, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""
         return {
             "net": self.net.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **self.descent.state(),
             "adversary": self.adversary.state(),
             "mean_path": self.mean_path,
         }
@@ -162,7 +174,7 @@ class GeneratorLearner:
         """See `Learner.load_state`."""
         self.net.load_state_dict(state["net"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.load_state(state)
         self.adversary.load_state(state["adversary"])
         self.mean_path = state["mean_path"]
 

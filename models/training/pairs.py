@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from models.training.degrade import apply_table, camera_noise, colour_change, de
 from models.training.palette import palette_code
 from models.training.proportions import Proportions, bend
 from models.training.samples import Samples
-from models.training.settings import Settings
+from models.training.settings import Settings, ascending
 from models.training.views import Face, ViewSettings, aligned_view, draw_view, sampling_grid, take
 
 
@@ -46,7 +46,7 @@ class PairSettings(Settings):
     unchanged: float = Field(default=0.3, ge=0, le=1)
     """Share of pairs of strength 0, from any sample: the target is the input itself. The others are from those samples
     that have variants."""
-    degrade: tuple[float, float] | None = None
+    degrade: Annotated[tuple[float, float], ascending(1)] | None = None
     """Super-resolution: smallest and largest factor by which the input was reduced and enlarged again."""
     colour: float = Field(default=0.0, ge=0)
     """Strength of the random camera response (gamma, contrast, white balance) of an image input; 1 is strong."""

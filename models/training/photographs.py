@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from models.training.batches import Batch, as_tensor
 from models.training.data import PHOTOGRAPHS, draw_example, load_photographs, load_portraits
@@ -25,7 +25,14 @@ class PhotographSettings(Settings):
     """Scenes, hence style crops, in a batch."""
     crops: int = Field(default=2, ge=1)
     """Crops of each scene."""
-    crop_px: int = Field(default=128, ge=32)
+    crop_px: int = Field(default=128, ge=32, validate_default=True)
+
+    @field_validator("crop_px")
+    @classmethod
+    def _fits(cls, crop_px: int, others: ValidationInfo) -> int:
+        if crop_px > others.data.get("scene_px", crop_px):
+            raise ValueError(f"more than data.scene_px, {others.data['scene_px']}")
+        return crop_px
 
 
 class ExampleBank:

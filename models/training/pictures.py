@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from models.config import ALIGNED_SIZE
+from models.errors import UserError
 from models.training.batches import as_tensor
 from models.training.samples import Samples
 from models.training.settings import Settings
@@ -56,7 +57,12 @@ class PictureSource:
     def picture(self, index: int) -> np.ndarray:
         """One aligned face, uint8 [size, size, 3]."""
         arrays = self._samples.load(index, [self._settings.array, "landmarks"])
-        image = arrays[self._settings.array]
+        image = arrays.get(self._settings.array)
+        if image is None:
+            raise UserError(
+                f"training sample {index}: no array {self._settings.array!r}",
+                "set data.array to one that the samples have",
+            )
         if "landmarks" not in arrays:
             if image.shape[:2] == (self._size, self._size):
                 return image

@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
+from models.precision import Precision
 from models.refine import Refinement, add_residuals, refined, save_refine
 from models.refine_encoder import RefineEncoder, reconstruction, save_refine_encoder
 from models.styleganex import StyleGANEX
@@ -22,7 +23,7 @@ from models.training.distributed import World
 from models.training.encoder import Drawn, render
 from models.training.encoder_losses import EncoderLosses, LossSettings
 from models.training.loop import sheet_of
-from models.training.optimizers import make_optimizer, set_rate
+from models.training.optimizers import Descent, make_optimizer
 from models.training.settings import OptimizerSettings, Settings
 from models.training.watch import require_finite
 
@@ -38,6 +39,8 @@ class RefineSettings(Settings):
     """picture: channels of the transformer."""
     blocks: int = Field(default=1, ge=1)
     """picture: transformer blocks per group of layers."""
+    precision: Precision = "fp32"
+    """Arithmetic of the forward pass (torch.amp); tokens and losses stay fp32."""
 
 
 class RefineLearner:
@@ -65,8 +68,11 @@ class RefineLearner:
             else RefineEncoder(net, settings.rank, settings.width, settings.blocks)
         )
         self.tokens: Refinement | RefineEncoder = made.to(self.device)
-        self.optimizer = make_optimizer(self.tokens.parameters(), optimizer)
+        learned = make_optimizer(self.tokens.parameters(), optimizer)
+        self.descent = Descent(learned, self.world, self.device, settings.precision, optimizer.clip)
         self.losses = EncoderLosses(losses, net.config, self.device, self.world)
+        self.file = "refine.safetensors" if settings.kind == "domain" else "refine_encoder.safetensors"
+        self.rate_settings = self.losses.rate_settings
         self.source, self._rates, self._metadata = source, optimizer, dict(metadata or {})
 
     def draw(self, batch: Batch) -> Drawn:
@@ -89,28 +95,25 @@ class RefineLearner:
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`."""
         rate, count = self._rates.rate(index, steps), self._rates.accumulate
-        set_rate(self.optimizer, rate)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.descent.start(rate)
         total, numbers = 0.0, {}
         for micro in range(count):
             batch = self.source.batch(index * count + micro).to(self.device)
-            drawn = self.draw(batch)
+            with self.descent.arithmetic():
+                drawn = self.draw(batch)
             offset = drawn.wplus if self.net.latent_avg is None else drawn.wplus - self.net.latent_avg
-            loss, parts = self.losses(drawn.image, offset, batch, index / steps, self._redraw)
+            loss, parts = self.losses(drawn.image.float(), offset.float(), batch, index / steps, self._redraw)
             require_finite(self.world.mean(loss.item()), "the loss")
-            (loss / count).backward()
+            self.descent.backward(loss / count)
             total += loss.item() / count
             numbers = {name: numbers.get(name, 0.0) + value.item() / count for name, value in parts.items()}
-        self.world.average_gradients(self.tokens.parameters())
-        if self._rates.clip:
-            norm = nn.utils.clip_grad_norm_(self.tokens.parameters(), self._rates.clip)
-            require_finite(norm.item(), "the gradient's norm")
-        self.optimizer.step()
+        self.descent.finish()
         numbers |= self.losses.train_discriminator(index)
         return {"loss": total, **numbers, "learning_rate": rate}
 
     def _redraw(self, batch: Batch) -> Tensor:
-        return self.draw(batch).image
+        with self.descent.arithmetic():
+            return self.draw(batch).image.float()
 
     @torch.no_grad()
     def sheet(self) -> np.ndarray:
@@ -119,17 +122,17 @@ class RefineLearner:
         return sheet_of([batch.x, render(self.net, batch).image, self.draw(batch).image, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
-        """refine.safetensors: the tokens; or refine_encoder.safetensors: the encoder of tokens."""
+        """See `Learner.write`: the tokens, or the encoder of tokens."""
         if isinstance(self.tokens, Refinement):
-            save_refine(self.tokens, folder / "refine.safetensors", self._metadata | metadata)
+            save_refine(self.tokens, folder / self.file, self._metadata | metadata)
         else:
-            save_refine_encoder(self.tokens, folder / "refine_encoder.safetensors", self._metadata | metadata)
+            save_refine_encoder(self.tokens, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""
         return {
             "tokens": self.tokens.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            **self.descent.state(),
             "losses": self.losses.state(),
             "source": self.source.state(),
         }
@@ -137,7 +140,7 @@ class RefineLearner:
     def load_state(self, state: dict[str, Any]) -> None:
         """See `Learner.load_state`."""
         self.tokens.load_state_dict(state["tokens"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.load_state(state)
         self.losses.load_state(state["losses"])
         self.source.load_state(state["source"])
 

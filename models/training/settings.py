@@ -5,13 +5,24 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Settings(BaseModel):
     """A part of a training configuration: frozen, and a key that it does not know is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+def ascending(least: float) -> AfterValidator:
+    """For a pair (smallest, largest): in this order, and none below `least`."""
+
+    def check(pair: tuple[float, float]) -> tuple[float, float]:
+        if not least <= pair[0] <= pair[1]:
+            raise ValueError(f"the smallest first, then the largest, none below {least:g}")
+        return pair
+
+    return AfterValidator(check)
 
 
 class OptimizerSettings(Settings):
@@ -48,7 +59,7 @@ class RunSettings(Settings):
     """Steps between checkpoints, each with a sheet of samples."""
     seed: int = 0
     explode_factor: float = Field(default=20.0, gt=1)
-    """A loss above this many times the running median is taken for an explosion …"""
+    """A loss above this many times the usual one (the lower third of the last 100) is taken for an explosion …"""
     explode_steps: int = Field(default=8, ge=1)
     """… when so many steps in a row are."""
     tensorboard: bool = False

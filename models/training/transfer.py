@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import re
+import sys
 
 import torch
 
@@ -79,16 +80,22 @@ def swap_layers(coarse: StyleGANEX, fine: StyleGANEX, size: int) -> StyleGANEX:
     return mixed
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Layers of two generators in one.")
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 written, 2 the user's mistake (two lines say what and what to do)."""
+    parser = argparse.ArgumentParser(prog="python -m models.training.transfer", description=__doc__)
     parser.add_argument("coarse")
     parser.add_argument("fine")
     parser.add_argument("size", type=int, help="largest native size that comes from the first")
     parser.add_argument("output")
-    arguments = parser.parse_args()
-    coarse, fine = load_checkpoint(arguments.coarse), load_checkpoint(arguments.fine)
-    save_checkpoint(swap_layers(coarse, fine, arguments.size), arguments.output)
+    asked = parser.parse_args(arguments)
+    try:
+        coarse, fine = load_checkpoint(asked.coarse), load_checkpoint(asked.fine)
+        save_checkpoint(swap_layers(coarse, fine, asked.size), asked.output)
+    except UserError as error:
+        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -6,14 +6,14 @@ that one view serves arrays of any resolution that show the same scene.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from pydantic import Field
 
 from models.config import ALIGNED_SIZE
-from models.training.settings import Settings
+from models.training.settings import Settings, ascending
 
 Filter = Literal["cubic", "linear", "nearest"]
 _FILTERS = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "nearest": cv2.INTER_NEAREST}
@@ -22,9 +22,9 @@ _FILTERS = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "nearest": cv2
 class ViewSettings(Settings):
     """Ranges of the random views."""
 
-    crop_px: tuple[int, int] = (128, 128)
+    crop_px: Annotated[tuple[int, int], ascending(32)] = (128, 128)
     """Smallest and largest side of the crop at the network's input, drawn once per batch in steps of 8."""
-    eye_distance_px: tuple[float, float] = (46.0, 88.0)
+    eye_distance_px: Annotated[tuple[float, float], ascending(1)] = (46.0, 88.0)
     """Distance between the eyes in the crop; face scale is 64."""
     rotation_deg: float = Field(default=9.0, ge=0)
     """Standard deviation of the rotation, cut at 2.5 times that."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections import deque
 from typing import Any
 
@@ -18,13 +17,17 @@ def require_finite(value: float, name: str) -> None:
         raise DivergedError(f"{name} is {value}")
 
 
+START = 3
+"""So many losses are taken for usual whatever they are."""
+
+
 class LossWatch:
-    """Compares each loss with the running median of those before it.
+    """Compares each loss with the usual one: the lower tercile of those before it, suspicious ones left out.
 
     Args:
-        factor: a loss above factor × median is suspicious.
+        factor: a loss above factor × the usual one is suspicious.
         patience: so many suspicious losses in a row are an explosion.
-        window: losses the median is taken over; nothing is judged until half as many have been seen.
+        window: losses that the tercile is taken over.
     """
 
     def __init__(self, factor: float, patience: int, window: int = 100) -> None:
@@ -40,18 +43,15 @@ class LossWatch:
             DivergedError: it is no number, or it ends a run of `patience` suspicious ones.
         """
         require_finite(loss, "the loss")
-        seen = len(self._losses) >= (self._losses.maxlen or 0) // 2
-        # Adversarial losses may be near zero or below: deviations count from the median's size, not from the median.
-        usual = statistics.median(abs(value) for value in self._losses) if seen else math.inf
-        if abs(loss) > self._factor * max(usual, 1e-6):
-            self.suspicious += 1
-            if self.suspicious >= self._patience:
-                raise DivergedError(
-                    f"the loss is {loss:.4g}, for {self.suspicious} steps {self._factor:g} times the usual"
-                )
-            return
-        self.suspicious = 0
-        self._losses.append(loss)
+        # Adversarial losses may be near zero or below: deviations count from the usual size, not from the usual loss.
+        sizes = sorted(abs(value) for value in self._losses)
+        # A median would run away with a loss that grows from the first step on.
+        usual = sizes[len(sizes) // 3] if sizes else math.inf
+        self.suspicious = self.suspicious + 1 if abs(loss) > self._factor * max(usual, 1e-6) else 0
+        if self.suspicious >= self._patience:
+            raise DivergedError(f"the loss is {loss:.4g}, for {self.suspicious} steps {self._factor:g} times the usual")
+        if not self.suspicious or len(sizes) < START:
+            self._losses.append(loss)
 
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""

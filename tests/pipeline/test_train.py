@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from models.training.log import read_losses
 from pipeline.cli import main
 from pipeline.errors import ConfigError, UserError
 from pipeline.train import load_train_config, train_from_yaml
+from pipeline.train_config import decisions
+from run_pipeline import run
 from tests.models.training.drawn_heads import make_samples
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -27,14 +30,55 @@ def test_every_recipe_is_valid_and_has_its_own_folder(path):
         assert (config.loss.l2, config.loss.perceptual_weight) == (1.0, 0.8)
 
 
-def test_tiny_recipe_from_the_command_line_gives_weights_that_load(tmp_path):
+def test_tiny_recipe_from_the_command_line_gives_weights_that_load(tmp_path, capsys):
     settings = {"output": tmp_path / "out", "run.steps": 3, "run.save_every": 2, "data.at_hand": 2}
     command = ["train", "--config", str(CONFIGS / "train_tiny.yaml")]
     command += [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     assert main(command) == 0
     assert load_checkpoint(tmp_path / "out" / "weights.safetensors").metadata["steps"] == "3"
     assert [step for step, _ in read_losses(tmp_path / "out" / "losses.csv")] == [1, 2, 3]
-    assert main(command) == 0  # finished: nothing left to do
+    assert main(command) == 0  # nothing left to do
+    assert capsys.readouterr().out == 2 * f"finished at step 3: {tmp_path / 'out' / 'weights.safetensors'}\n"
+
+
+def tiny(folder: Path, **settings: object) -> list[str]:
+    """Command line of a run of train_tiny that takes seconds; dots in the settings' names are written as __."""
+    chosen = {"output": folder, "data__at_hand": 2, "optimizer__warmup": 0, "run__save_every": 1} | settings
+    parts = [("--set", f"{name.replace('__', '.')}={value}") for name, value in chosen.items()]
+    return ["train", "--config", str(CONFIGS / "train_tiny.yaml"), *(word for part in parts for word in part)]
+
+
+def test_a_rate_that_is_too_high_leaves_a_checkpoint_that_a_lower_one_goes_on_from(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(tiny(out, run__steps=30, run__explode_steps=2, optimizer__learning_rate=0.3)) == 2
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert re.search(r"error: .*, at step \d+; no checkpoint was saved yet", error)
+    assert hint == "hint: lower optimizer.learning_rate and run it again"
+    assert not (out / "checkpoint.pt").exists()
+    assert run(tiny(out, run__steps=3)) == 0
+    assert run(tiny(out, run__steps=30, run__explode_steps=2, optimizer__learning_rate=0.3)) == 2
+    error, _ = capsys.readouterr().err.splitlines()[-2:]
+    assert re.search(rf"error: .*, at step \d+; the last good checkpoint is {out / 'checkpoint.pt'}", error)
+    assert run(tiny(out, run__steps=6)) == 0
+    losses = read_losses(out / "losses.csv")
+    assert [step for step, _ in losses] == list(range(1, 7))
+    assert max(loss for _, loss in losses) < 4
+
+
+def test_a_folder_of_another_configuration_is_refused(tmp_path, capsys):
+    assert run(tiny(tmp_path / "out", run__steps=1)) == 0
+    free = {"run__steps": 2, "run__save_every": 5, "optimizer__learning_rate": 0.001, "threads": 1, "device": "cpu"}
+    (tmp_path / "out").rename(tmp_path / "moved")
+    usual = decisions(*load_train_config(CONFIGS / "train_tiny.yaml"))
+    assert run(tiny(tmp_path / "moved", **free)) == 0
+    assert run(tiny(tmp_path / "moved", **free, model="{size: tiny, style_dim: 16}")) == 0  # the same in other words
+    ada = {"loss.adversary.ada": {}}
+    assert decisions(*load_train_config(CONFIGS / "train_tiny.yaml", ada)) == usual | {"loss.adversary.ada": "{}"}
+    for other in ({"data__crop_px": 96}, {"model": "{size: tiny, style_dim: 24}"}, {"run__seed": 1}):
+        assert run(tiny(tmp_path / "moved", **free | other)) == 2
+        error = capsys.readouterr().err.splitlines()[-2]
+        assert "checkpoint.pt: was made with" in error
+        assert ("style_dim" if "model" in other else next(iter(other)).replace("__", ".")) in error
 
 
 def test_generator_and_tokens_train_from_yaml(tmp_path):
@@ -46,11 +90,15 @@ def test_generator_and_tokens_train_from_yaml(tmp_path):
     path = train_from_yaml(CONFIGS / "train_lite_generator.yaml", shared | small)
     assert not load_checkpoint(path).config.has_encoder
     view = {"data.view.crop_px": [32, 32]}
-    train_from_yaml(CONFIGS / "train_lite_refine.yaml", shared | view | {"output": str(tmp_path / "r")})
-    assert 50_000 < (tmp_path / "r" / "refine.safetensors").stat().st_size < 400_000
+    path = train_from_yaml(CONFIGS / "train_lite_refine.yaml", shared | view | {"output": str(tmp_path / "r")})
+    assert 50_000 < path.stat().st_size < 400_000
+    assert path == tmp_path / "r" / "refine.safetensors"
 
 
 HEADS = {"kind": "samples", "folder": "HERE"}
+PICTURES = {"kind": "pictures", "folder": "HERE"}
+SMALL = {"has_encoder": False, "num_skips": 0, "resolution": 64, "generator_channels": [4] * 5, "style_dim": 8}
+NO_LOSS = {"l2": 0, "perceptual_weight": 0, "identity": 0, "w_norm": 0}
 
 
 @pytest.mark.parametrize(
@@ -66,14 +114,36 @@ HEADS = {"kind": "samples", "folder": "HERE"}
         ("train_tiny", {"data": HEADS, "loss.perceptual": "lpips", "loss.lpips_folder": "nowhere"}, "lpips"),
         ("train_tiny", {"data": HEADS, "loss.identity": 0.1}, "arcface"),
         ("train_tiny", {"data": HEADS | {"input": "sketch"}}, "input_channels: 1"),
+        ("train_tiny", {"data.at_handd": 3}, "data.at_handd: no such setting (did you mean at_hand?)"),
+        ("train_tiny", {"run.steps": 0}, "pipeline/train_config.py"),
+        ("train_tiny", {"device": "cuda:99"}, "device: cuda:99"),
+        ("train_tiny", {"device": "foo"}, "device: foo"),
+        ("train_tiny", {"device": "cpu,cpu"}, "torchrun"),
+        ("train_tiny", {"data.at_hand": 2, "loss": NO_LOSS}, "every weight is 0"),
+        ("train_tiny", {"data.at_hand": 2, "loss": NO_LOSS | {"temporal": 30}}, "every weight is 0"),
+        ("train_tiny", {"data.crop_px": 400}, "data.crop_px: 400: more than data.scene_px, 256"),
+        ("train_lite", {"data": {"kind": "photographs", "scene_px": 64}}, "data.crop_px: 128: more than"),
+        ("train_tiny", {"data": HEADS | {"view": {"crop_px": [96, 64]}}}, "data.view.crop_px: [96, 64]"),
+        ("train_tiny", {"data": HEADS | {"view": {"crop_px": [0, 64]}}}, "data.view.crop_px: [0, 64]"),
+        ("train_tiny", {"data": HEADS | {"view": {"eye_distance_px": [0, 64]}}}, "data.view.eye_distance_px"),
+        ("train_tiny", {"data": HEADS | {"degrade": [0, 4]}}, "data.degrade: [0, 4]"),
+        ("train_tiny", {"output": "README.md"}, "output: README.md"),
+        ("train_tiny", {"generator.learning_rate": 0.1}, "generator: recipe encoder does not read"),
+        ("train_lite_generator", {"optimizer.learning_rate": 0.1}, "optimizer: recipe generator does not read"),
+        ("train_lite_generator", {"encoder.precision": "bf16"}, "encoder: recipe generator does not read"),
+        ("train_lite_refine", {"model.size": "tiny"}, "model: recipe refine does not read"),
+        ("train_lite_generator", {"adversary.resolution": 100}, "adversary.resolution: 100: a power of two"),
+        ("train_lite_generator", {"model": SMALL, "data": PICTURES, "adversary.resolution": 128}, "draws 64"),
+        ("train_lite_generator", {"model": SMALL, "data": PICTURES | {"array": "toon"}}, "no array 'toon'"),
     ],
 )
 def test_mistakes_are_named(tmp_path, name, settings, what):
-    if "data" in settings and settings["data"]["folder"] == "HERE":
+    if "data" in settings and settings["data"].get("folder") == "HERE":
         settings = settings | {"data.folder": str(make_samples(tmp_path / "heads", 1, 64))}
     with pytest.raises(UserError) as caught:
-        train_from_yaml(CONFIGS / f"{name}.yaml", settings | {"output": str(tmp_path / "out")})
-    assert what in f"{caught.value.what} {caught.value.remedy}"
+        train_from_yaml(CONFIGS / f"{name}.yaml", {"output": str(tmp_path / "out")} | settings)
+    assert what in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_words_that_are_no_settings_are_refused():

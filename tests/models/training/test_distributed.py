@@ -9,7 +9,8 @@ import torch.multiprocessing as mp
 
 from models.checkpoint import load_checkpoint
 from models.config import SIZES
-from models.training.distributed import World
+from models.errors import UserError
+from models.training.distributed import World, local_device
 from models.training.encoder import EncoderLearner, EncoderSettings
 from models.training.encoder_losses import LossSettings
 from models.training.log import read_losses
@@ -65,3 +66,17 @@ def test_two_processes_are_one_with_a_larger_batch(tmp_path):
         # Adam turns the rounding of tiny gradients into whole steps: all but a few weights agree.
         close = torch.isclose(value.float(), second[key].float(), atol=2e-4).float().mean()
         assert close > 0.9, key
+
+
+def test_each_process_gets_a_gpu_of_its_own(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert local_device("cuda") == torch.device("cuda:1")
+    assert local_device("cuda:0") == torch.device("cuda:0")
+    assert chosen == [torch.device("cuda:1"), torch.device("cuda:0")]
+    assert local_device("cpu").type == "cpu"
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(UserError, match="2 GPUs"):
+        local_device("cuda")

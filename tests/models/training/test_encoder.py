@@ -112,6 +112,28 @@ def test_accumulated_gradients_are_those_of_the_larger_batch(folder):
         assert torch.allclose(a, b, atol=1e-5 * a.abs().max().item() + 1e-7)
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("name", ["adam", "ranger"])
+def test_reduced_precision_makes_the_step_of_fp32(folder, name, precision):
+    """What the loss was scaled by for fp16 is not in the gradients that any optimiser sees."""
+
+    def step(precision: str) -> tuple[torch.Tensor, torch.Tensor]:
+        rates = OptimizerSettings.model_validate({"name": name, "warmup": 0, "clip": 0})
+        settings = EncoderSettings.model_validate({"fix_norms_at": 0, "precision": precision})
+        made = learner(folder, rates=rates, settings=settings)
+        before = [p.detach().clone() for p in made.parameters]
+        made.step(0, 10)
+        pairs = zip(made.parameters, before, strict=True)
+        moved = torch.cat([(p.detach() - old).flatten() for p, old in pairs])
+        return torch.cat([p.grad.flatten() for p in made.parameters if p.grad is not None]), moved
+
+    (wanted, way), (gradient, moved) = step("fp32"), step(precision)
+    assert gradient.norm().item() == pytest.approx(wanted.norm().item(), rel=0.1)
+    assert torch.cosine_similarity(gradient, wanted, dim=0) > 0.95
+    assert moved.norm().item() == pytest.approx(way.norm().item(), rel=0.1)
+    assert torch.cosine_similarity(moved, way, dim=0) > 0.7  # Adam's first step has a sign for every tiny gradient
+
+
 def test_strength_scales_the_edit_and_zero_still_attends(folder):
     made = learner(folder, **KINDS["edit"])
     batch = made.source.batch(0)
@@ -156,6 +178,21 @@ def test_changed_term_is_for_edits(folder):
     edits = learner(folder, losses=losses, rates=RATES, **pairs)
     assert edits.step(0, 10)["changed"] > 0
     assert "changed" not in learner(folder, losses=losses).step(0, 10)
+
+
+def test_the_discriminator_sees_every_accumulated_batch(folder):
+    losses = LossSettings.model_validate(
+        {"l2": 1, "perceptual_weight": 0, "identity": 0, "adversarial": 0.1, "adversary": {"channels": 8}}
+    )
+    made = learner(folder, losses=losses, rates=RATES.model_copy(update={"accumulate": 3}))
+    shown: list[int] = []
+    adversary: Any = made.losses._adversary
+    judge = adversary.judge
+    adversary.judge = lambda image: shown.append(image.requires_grad) or judge(image)
+    for index in (1, 2):
+        shown.clear()
+        assert made.step(index, 10)["discriminator"] > 0
+        assert shown == [True] * 3 + [False] * 6  # three to be fooled by, then three fakes and three reals
 
 
 def test_adversarial_and_temporal_terms_take_part(folder, tmp_path):

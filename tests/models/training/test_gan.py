@@ -1,11 +1,12 @@
 from dataclasses import replace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
-from models.checkpoint import load_checkpoint
+from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import ModelConfig
 from models.errors import ModelError, UserError
 from models.styleganex import StyleGANEX
@@ -18,7 +19,7 @@ from models.training.loop import Run
 from models.training.pictures import PictureSettings, PictureSource
 from models.training.samples import open_samples
 from models.training.settings import RunSettings
-from models.training.transfer import native_size, swap_layers, take_fitting
+from models.training.transfer import main, native_size, swap_layers, take_fitting
 from tests.models.training.drawn_heads import make_samples
 
 SMALL = ModelConfig(
@@ -32,11 +33,11 @@ def folder(tmp_path_factory):
     return make_samples(tmp_path_factory.mktemp("samples"), 6, 64)
 
 
-def learner(folder, init=None, seed=0, **settings: Any) -> GeneratorLearner:
+def learner(folder, init=None, seed=0, adversary=ADVERSARY, **settings: Any) -> GeneratorLearner:
     pictures = PictureSettings(folder=folder, batch=2)
     source = PictureSource(open_samples(folder), pictures, SMALL.resolution, seed)
     chosen = GeneratorSettings(**settings)
-    return GeneratorLearner(SMALL, source, chosen, ADVERSARY, seed=seed, batch=2, init=init)
+    return GeneratorLearner(SMALL, source, chosen, adversary, seed=seed, batch=2, init=init)
 
 
 def test_generator_trains_to_a_file_that_samples_and_resumes_exactly(folder, tmp_path):
@@ -92,6 +93,67 @@ def test_generator_that_is_far_too_bright_learns_the_colours(folder):
     assert distance() < 0.9 * before
 
 
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_reduced_precision_makes_the_gradients_of_fp32(folder, precision):
+    def gradients(precision: str) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
+        torch.manual_seed(4)
+        made = learner(folder, precision=precision)
+        numbers = made.step(0, 10)  # with R1 and path length
+        first, second = (
+            torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+            for net in (made.net, made.adversary.net)
+        )
+        return first, second, numbers
+
+    *wanted, usual = gradients("fp32")
+    *found, numbers = gradients(precision)
+    for ours, theirs in zip(found, wanted, strict=True):
+        assert torch.cosine_similarity(ours, theirs, dim=0) > 0.98
+        assert ours.norm().item() == pytest.approx(theirs.norm().item(), rel=0.1)
+    assert numbers != usual  # it was another arithmetic
+    assert numbers["path_length"] == usual["path_length"]  # before any step, and fp32
+
+
+def test_accumulated_batches_are_one_larger_batch_to_both_networks(folder, monkeypatch):
+    """Without what is drawn per picture or looks across the batch."""
+    plain = AdversarySettings(channels=6, r1=1.0, r1_every=1)
+    gradients, rows = [], []
+    for count in (1, 2):
+        made = learner(folder, adversary=plain, accumulate=count, path_length=0, mixing=0)
+        made.adversary.net.group = 1
+        drawn = torch.randn(4, SMALL.style_dim, generator=torch.Generator().manual_seed(1))
+        real = torch.cat([made._source.batch(step) for step in (0, 1)])
+        wplus = made.net.mapping(drawn).detach()[:, None].expand(-1, SMALL.num_styles, -1)
+        monkeypatch.setattr(made, "_latents", Mock(side_effect=wplus.split(4 // count)))
+        monkeypatch.setattr(made, "_draw", made.net.generator)
+        monkeypatch.setattr(made._source, "batch", Mock(side_effect=real.split(4 // count)))
+        rows.append(made.step(0, 10))
+        parameters = [*made.net.parameters(), *made.adversary.net.parameters()]
+        gradients.append([p.grad for p in parameters if p.grad is not None])
+    assert rows[1] == pytest.approx(rows[0], rel=1e-4)
+    for whole, parts in zip(*gradients, strict=True):
+        assert torch.allclose(whole, parts, atol=1e-4 * whole.abs().max().item() + 1e-7)
+
+
+def test_learning_rates_are_those_of_the_settings_also_after_a_resume(folder, tmp_path):
+    run = RunSettings(steps=2, save_every=1)
+    Run(learner(folder), run, tmp_path).run(until=1)
+    lower = ADVERSARY.model_copy(update={"learning_rate": 1e-4})
+    again = learner(folder, adversary=lower, learning_rate=1e-5)
+    resumed = Run(again, run, tmp_path)
+    assert resumed.resume()
+    resumed.run()
+    assert again.descent.optimizer.param_groups[0]["lr"] == pytest.approx(1e-5 * 4 / 5)
+    assert again.adversary._descent.optimizer.param_groups[0]["lr"] == pytest.approx(1e-4 * 4 / 5)
+
+
+def test_a_discriminator_has_a_size_that_there_is(folder):
+    with pytest.raises(ValueError, match="power of two"):
+        AdversarySettings(resolution=100)
+    with pytest.raises(UserError, match="draws 64"):
+        learner(folder, adversary=AdversarySettings(resolution=128))
+
+
 def test_swapped_layers_come_from_their_sizes():
     torch.manual_seed(0)
     coarse, fine = StyleGANEX(SMALL), StyleGANEX(SMALL)
@@ -105,6 +167,24 @@ def test_swapped_layers_come_from_their_sizes():
     assert torch.equal(swap_layers(coarse, fine, 64).sample(z), coarse.sample(z))
     with pytest.raises(ModelError, match="128"):
         swap_layers(coarse, fine, 128)
+
+
+def test_layers_are_swapped_from_the_command_line_or_the_mistake_is_named(tmp_path, capsys):
+    coarse, fine, mixed = (str(tmp_path / f"{name}.safetensors") for name in ("coarse", "fine", "mixed"))
+    for path in (coarse, fine):
+        save_checkpoint(StyleGANEX(SMALL), path)
+    assert main([coarse, fine, "16", mixed]) == 0
+    assert load_checkpoint(mixed).config == SMALL
+    mistakes = (
+        ["nothing.pt", fine, "16", mixed],
+        [coarse, fine, "15", mixed],
+        [coarse, fine, "16", "nowhere/mixed.pt"],
+    )
+    for arguments, what in zip(mistakes, ("nothing.pt", "size 15", "nowhere"), strict=True):
+        assert main(arguments) == 2
+        error, fix = capsys.readouterr().err.splitlines()
+        assert what in error
+        assert fix.startswith("  fix: ")
 
 
 def test_discriminator_sees_other_samples_of_its_group():

@@ -21,12 +21,12 @@ from tests.models.training.drawn_heads import make_samples
 L2 = LossSettings(l2=1, perceptual_weight=0, identity=0, w_norm=0)
 
 
-def learner(folder: Path, kind: str) -> RefineLearner:
+def learner(folder: Path, kind: str, precision: str = "fp32") -> RefineLearner:
     torch.manual_seed(5)
     net = StyleGANEX(SIZES["tiny"])
     pairs = PairSettings(target="toon3d", scenes=1, view=ViewSettings(crop_px=(64, 64)))
     source = PairSource(SampleFolder(folder), pairs, net.config, 0)
-    settings: Any = {"kind": kind, "rank": 2, "width": 16}
+    settings: Any = {"kind": kind, "rank": 2, "width": 16, "precision": precision}
     rates = OptimizerSettings(learning_rate=0.03 if kind == "domain" else 0.003, warmup=0, decay="none")
     return RefineLearner(net, source, L2, rates, RefineSettings(**settings))
 
@@ -63,3 +63,17 @@ def test_first_loss_is_that_of_the_plain_network_and_a_resumed_run_repeats(folde
     assert read_losses(tmp_path / "cut" / "losses.csv") == losses
     net = load_refine(learner(folder, "domain").net, tmp_path / "cut" / "refine.safetensors")
     assert net.metadata["refine"] == "refine.safetensors"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("kind", ["domain", "picture"])
+def test_reduced_precision_makes_the_gradients_of_fp32(folder, kind, precision):
+    found = []
+    for arithmetic in ("fp32", precision):
+        made = learner(folder, kind, arithmetic)
+        loss = made.step(0, 10)["loss"]
+        found.append((loss, torch.cat([p.grad.flatten() for p in made.tokens.parameters() if p.grad is not None])))
+    (usual, wanted), (loss, gradient) = found
+    assert loss != usual
+    assert torch.cosine_similarity(gradient, wanted, dim=0) > 0.95
+    assert gradient.norm().item() == pytest.approx(wanted.norm().item(), rel=0.1)
