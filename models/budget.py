@@ -7,22 +7,21 @@ bit for bit as without a budget: tiles begin only beyond.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from models.config import ModelConfig
 from models.encoder import Content
 from models.errors import ModelError
+from models.footprint import encoding_bytes, held_bytes, picture_bytes, tile_bytes, whole_bytes
 from models.latent import Latent
-from models.latent_batch import cat, map_tensors
+from models.latent_batch import cat, join_contents, map_tensors
 from models.memory import free_memory, held_memory, is_out_of_memory
 from models.styleganex import Noise, StyleGANEX
-from models.tiled_generator import SAME_BLOCKS, synthesize_tiled
-from models.tiling import ATTENTION_REACH, FUSION_REACH, Window, pyramid
+from models.tiled_generator import synthesize_tiled
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -71,9 +70,12 @@ class Budget:
             free.
         batch: samples at once at most.
         sharing: networks that work at the same time within the limit, this one among them; each takes an equal part.
+        queued: finished pictures that wait behind the network; they count towards the limit.
     """
 
-    def __init__(self, net: StyleGANEX, limit: int | None = None, batch: int = 1, sharing: int = 1) -> None:
+    def __init__(
+        self, net: StyleGANEX, limit: int | None = None, batch: int = 1, sharing: int = 1, queued: int = 0
+    ) -> None:
         self._net, self._limit, self._batch = net, limit, batch
         self._device = next(net.parameters()).device
         self._held = held_memory(self._device)
@@ -82,7 +84,7 @@ class Budget:
         if limit is not None:
             self._room = (limit - self._held) // sharing
         self._plans: dict[tuple[int, int, bool], Plan] = {}
-        self._encoded = batch
+        self._encoded, self._queued = batch, queued if limit is not None else 0
         self._encoder_sides: dict[tuple[int, int], list[int | None]] = {}
 
     def in_parts(self, count: int, run: Callable[[slice], T]) -> list[tuple[slice, T]]:
@@ -107,14 +109,21 @@ class Budget:
         return done
 
     def encode_content(self, x1: Tensor) -> Content:
-        """As StyleGANEX.encode_content; a single x1 for which there is too little memory goes through in tiles.
+        """As StyleGANEX.encode_content, in as many passes as the memory asks for, a single x1 in tiles if need be.
 
         Raises:
             MemoryError, RuntimeError: out of memory with several, for `in_parts`.
             ModelError: not enough for the smallest tile.
         """
-        if x1.shape[0] > 1 or not (self._net.config.has_feature or self._net.config.num_skips):
+        config = self._net.config
+        if not (config.has_feature or config.num_skips):
             return self._net.encode_content(x1)
+        if x1.shape[0] > 1:
+            one = encoding_bytes(config, x1.shape[2], x1.shape[3])
+            rows = x1.shape[0] if self._room is None else max(1, self._room // one)
+            if rows >= x1.shape[0]:
+                return self._net.encode_content(x1)
+            return join_contents([self.encode_content(part) for part in x1.split(rows)])
         key = x1.shape[2], x1.shape[3]
         sides = self._encoder_sides.setdefault(key, self._sides_for(*key))
         while True:
@@ -189,6 +198,7 @@ class Budget:
 
     def _plan(self, height: int, width: int, skips: int, attends: bool) -> Plan:
         config, cells, room = self._net.config, max(height, width), self._room
+        room = None if room is None else room - self._queued * picture_bytes(config, height, width)
         whole = whole_bytes(config, height, width, skips, attends)
         if room is None or whole <= room:
             return Plan(cells, self._batch if room is None else max(1, min(self._batch, room // max(1, whole))), None)
@@ -208,6 +218,7 @@ class Budget:
         config = self._net.config
         needed = held_bytes(config, height, width, result=self._device.type == "cpu")
         needed += tile_bytes(config, SMALLEST_TILE, config.num_skips, config.attention > 0) + self._held
+        needed += self._queued * picture_bytes(config, height, width)
         columns, rows = (side * 8 for side in (width, height))
         given = "" if self._limit is None else f"memory: {self._limit / 2**30:.2f} GiB: "
         return ModelError(
@@ -222,57 +233,6 @@ def _encoder_error() -> ModelError:
         "out of memory in the encoder, with a single window",
         "make the window smaller (crop.window_px, crop.max_pixels), or use a machine with more memory",
     )
-
-
-def encoding_bytes(config: ModelConfig, height: int, width: int) -> int:
-    """What the encoder takes for an x1 of height × width at most: five maps at H."""
-    return 4 * 5 * config.body_widths[0] * height * width
-
-
-def drawing_bytes(config: ModelConfig, windows: Sequence[Window], skips: int, attends: bool) -> int:
-    """What the blocks of native size 64 and above hold at once at most, through these windows from level 0 on.
-
-    An estimate from above: of the layers' own maps in the plain formulation, a tenth added for scratch space, and one
-    weight as Winograd's convolution wants it.
-    """
-    most, widest = 0, config.generator_channels[SAME_BLOCKS]
-    for level in range(len(windows) - 1):
-        k, area, above = SAME_BLOCKS + level, windows[level].area, 4 * windows[level].area
-        inner, outer = config.generator_channels[k : k + 2]
-        if k < skips:  # feature, skip, both together, result; the comparison, normed twice
-            most = max(most, area * inner * (5 + 6 * attends))
-        most = max(most, 2 * area * inner + above * (4 * outer + 9))
-    return int(4.4 * most) + 4 * 36 * 2 * widest**2
-
-
-def whole_bytes(config: ModelConfig, height: int, width: int, skips: int, attends: bool) -> int:
-    """`drawing_bytes` of a whole image for a feature of height × width."""
-    return drawing_bytes(config, [Window.whole(height << n, width << n) for n in _levels(config)], skips, attends)
-
-
-def tile_bytes(config: ModelConfig, side: int, skips: int, attends: bool) -> int:
-    """`drawing_bytes` of a tile with all its surroundings."""
-    rims = tuple((FUSION_REACH + attends * ATTENTION_REACH) * (SAME_BLOCKS + n < skips) for n in _levels(config)[:-1])
-    margin, scale = 32, 1 << len(rims)
-    window = Window(*(edge * scale for edge in (margin, margin + side, margin, margin + side)))
-    return drawing_bytes(config, pyramid(window, side + 2 * margin, side + 2 * margin, rims), skips, attends)
-
-
-def held_bytes(config: ModelConfig, height: int, width: int, *, result: bool) -> int:
-    """What a tiled image takes for as long as it is drawn, besides its tiles, for a feature of height × width.
-
-    The skip features, the first blocks' maps (five at once at most), and the image itself where `result` is set.
-    """
-    cells = height * width
-    sizes = {"c256": 64, "c128": 16, "c1": 4}  # places of a tap per cell
-    taps = dict(zip(config.skip_taps, config.skip_channels, strict=True))
-    places = sum(sizes.get(tap, 1) * channels for tap, channels in taps.items())
-    image = 3 * 4 ** (config.num_blocks - SAME_BLOCKS) if result else 0
-    return 4 * cells * (places + 5 * config.generator_channels[0] + image)
-
-
-def _levels(config: ModelConfig) -> range:
-    return range(config.num_blocks - SAME_BLOCKS + 1)
 
 
 def _told(plan: Plan, net: StyleGANEX) -> str:

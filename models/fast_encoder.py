@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from models.backbone import Bottleneck, SqueezeExcite
 from models.encoder import Content, Encoder
 from models.fast_layers import Conv, batch_norm_affine, channels_last
+from models.latent_batch import join_contents
 
 
 class FastBottleneck:
@@ -76,7 +77,7 @@ class FastEncoder:
         config = self._encoder.config
         if not config.has_feature and not config.num_skips:
             return Content(None, (), None)
-        return _stacked([self._encoder.content_of_taps(self._trunk(x)) for x in x1.split(1)])
+        return join_contents([self._encoder.content_of_taps(self._trunk(x)) for x in x1.split(1)])
 
     def style(self, x: Tensor) -> Tensor:
         """As Encoder.style."""
@@ -86,7 +87,7 @@ class FastEncoder:
         """As Encoder.forward: both from one pass."""
         taps = [self._trunk(x) for x in x1.split(1)]
         contents = [self._encoder.content_of_taps(each) for each in taps]
-        return _stacked(contents), torch.cat([self._encoder.style_of_taps(each) for each in taps])
+        return join_contents(contents), torch.cat([self._encoder.style_of_taps(each) for each in taps])
 
     def _trunk(self, x: Tensor) -> dict[str, Tensor]:
         x = self._encoder.translation(x) if self._first is None else self._first(x)
@@ -95,20 +96,3 @@ class FastEncoder:
             x = block(x)
             taps |= {name: x for name, tap in self._units.items() if tap == unit}
         return taps
-
-
-def _stacked(contents: list[Content]) -> Content:
-    """One Content of batch size N from N of batch size 1."""
-    first = contents[0]
-    if len(contents) == 1:
-        return first
-
-    def together(parts: list[Tensor | None]) -> Tensor | None:
-        present = [part for part in parts if part is not None]
-        return torch.cat(present) if present else None
-
-    return Content(
-        together([each.feature for each in contents]),
-        tuple(torch.cat(level) for level in zip(*(each.skips for each in contents), strict=True)),
-        together([each.feature_rgb for each in contents]),
-    )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from models.encoder import Content
 from models.latent import Latent
 
 
@@ -44,5 +45,16 @@ def join(latents: Sequence[Latent]) -> Latent:
         cat([latent.wplus for latent in latents]),
         cat(features) if features else None,
         tuple(cat(skips) for skips in zip(*(latent.skips for latent in latents), strict=True)),
+        cat(rgbs) if rgbs else None,
+    )
+
+
+def join_contents(contents: Sequence[Content]) -> Content:
+    """What the encoder gave for several inputs of one size, one batch; no copy of a single one."""
+    features = [content.feature for content in contents if content.feature is not None]
+    rgbs = [content.feature_rgb for content in contents if content.feature_rgb is not None]
+    return Content(
+        cat(features) if features else None,
+        tuple(cat(skips) for skips in zip(*(content.skips for content in contents), strict=True)),
         cat(rgbs) if rgbs else None,
     )

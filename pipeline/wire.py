@@ -149,7 +149,9 @@ def _network(
     if config.latents.save is not None:
         encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
-    return flow.link("synthesize", Synthesize(net, batch, **memory).stream(edited))
+    # Behind it: those in the queue, the one that waits to go in, and the one that is pasted.
+    queued = config.buffers.synthesize + 2
+    return flow.link("synthesize", Synthesize(net, batch, queued=queued, **memory).stream(edited))
 
 
 def _steadied(

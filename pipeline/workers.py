@@ -11,8 +11,8 @@ import os
 
 import torch
 
-from models.budget import whole_bytes
 from models.config import ModelConfig
+from models.footprint import whole_bytes
 from models.memory import held_memory
 from pipeline.config import RunConfig
 

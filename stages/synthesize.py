@@ -34,8 +34,9 @@ class Synthesize:
         noise: Literal["stored"] | None = None,
         memory: int | None = None,
         sharing: int = 1,
+        queued: int = 0,
     ) -> None:
-        self._budget = Budget(net, memory, batch_size, sharing)
+        self._budget = Budget(net, memory, batch_size, sharing, queued)
         self._batch_size = batch_size
         self._noise: Noise = noise
         self._device = next(net.parameters()).device

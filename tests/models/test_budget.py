@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from models.budget import SMALLEST_TILE, Budget, Plan, drawing_bytes, held_bytes, tile_bytes
+from models.budget import SMALLEST_TILE, Budget, Plan
 from models.config import SIZES
 from models.errors import ModelError
+from models.footprint import drawing_bytes, encoding_bytes, held_bytes, picture_bytes, tile_bytes, whole_bytes
 from models.memory import free_memory, held_memory, is_out_of_memory
 from models.tiled_generator import synthesize_tiled
 from models.tiling import Window
@@ -157,6 +158,35 @@ def test_estimates_grow_with_the_tile_alone():
     assert costs == sorted(costs)
     assert costs[-1] < 4 << 30
     assert held_bytes(full, 135, 240, result=True) < 1.5 * 2**30  # of an 8K image
+
+
+@torch.inference_mode()
+def test_several_inputs_go_through_the_encoder_as_the_limit_allows(net, monkeypatch):
+    x1, seen = torch.tanh(normal("picture", (5, 3, 72, 64))), []
+    whole, encode = net.encode_content(x1), net.encode_content
+
+    def watched(x):
+        seen.append(x.shape[0])
+        return encode(x)
+
+    monkeypatch.setattr(net, "encode_content", watched)
+    budget = Budget(net, 1 << 40, batch=8)
+    budget._room = int(2.5 * encoding_bytes(TINY, 72, 64))
+    got = budget.encode_content(x1)
+    assert seen == [2, 2, 1]
+    for ours, theirs in zip((got.feature, *got.skips), (whole.feature, *whole.skips), strict=True):
+        torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=0)
+
+
+@torch.inference_mode()
+def test_pictures_that_wait_count_towards_the_limit(net, latent):
+    height, width = latent.feature.shape[2:]
+    room = held_memory(CPU) + 2 * whole_bytes(TINY, height, width, len(latent.skips), False)
+    assert Budget(net, room)._plan(height, width, len(latent.skips), False).tile is None
+    waiting = 2 * whole_bytes(TINY, height, width, len(latent.skips), False) // picture_bytes(TINY, height, width)
+    with pytest.raises(ModelError, match="smallest tile"):
+        Budget(net, room, queued=waiting)._plan(height, width, len(latent.skips), False)
+    assert Budget(net, queued=waiting)._plan(height, width, len(latent.skips), False).tile is None
 
 
 def test_this_machine_has_memory():
