@@ -90,7 +90,7 @@ def sample_batch(net: StyleGANEX, folder: str, settings: PairSettings) -> Batch:
 
 
 def recipe_data(recipe: Path) -> tuple[dict[str, float], Proportions | None]:
-    """What strength 1 of each edit of a recipe means, and how much of the toon's proportions it has learned.
+    """What strength 1 of each edit of a recipe means, and how much of the toon's proportions it asks for.
 
     Raises:
         UserError: no such recipe.
