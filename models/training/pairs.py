@@ -48,7 +48,7 @@ class PairSettings(Settings):
     """Share of pairs of strength 0, from any sample: the target is the input itself. The others are from those samples
     that have variants."""
     degrade: tuple[float, float] | None = None
-    """Super-resolution: smallest and largest factor that the input is degraded by, 4 to 48 as `--factor` of the task."""
+    """Super-resolution: smallest and largest factor that the input is degraded by, within 4 to 48; as the task's."""
     colour: float = Field(default=0.0, ge=0)
     """Strength of the random camera response (gamma, contrast, white balance) of an image input; 1 is strong."""
     colour_target: bool = True

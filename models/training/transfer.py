@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import copy
 import re
+import sys
 
 import torch
 
@@ -30,6 +31,19 @@ def take_fitting(net: StyleGANEX, init: StyleGANEX) -> list[str]:
         raise UserError("init: no convolution of the file fits the network", "set model to the size that the file has")
     net.load_state_dict(fitting, strict=False)
     return sorted(fitting)
+
+
+def take_generator(net: StyleGANEX, source: StyleGANEX) -> None:
+    """Give `net` the whole generator of `source`, noise maps included; mapping network and w̄ stay.
+
+    Raises:
+        UserError: generators of different shapes.
+    """
+    theirs = source.generator.state_dict()
+    shapes = {key: value.shape for key, value in theirs.items()}
+    if shapes != {key: value.shape for key, value in net.generator.state_dict().items()}:
+        raise UserError("data.toonified: its generator does not fit the network", "set model to the size that it has")
+    net.generator.load_state_dict(theirs)
 
 
 @torch.no_grad()
@@ -79,16 +93,22 @@ def swap_layers(coarse: StyleGANEX, fine: StyleGANEX, size: int) -> StyleGANEX:
     return mixed
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit status: 0 written, 2 the user's mistake."""
     parser = argparse.ArgumentParser(description="Layers of two generators in one.")
     parser.add_argument("coarse")
     parser.add_argument("fine")
     parser.add_argument("size", type=int, help="largest native size that comes from the first")
     parser.add_argument("output")
-    arguments = parser.parse_args()
-    coarse, fine = load_checkpoint(arguments.coarse), load_checkpoint(arguments.fine)
-    save_checkpoint(swap_layers(coarse, fine, arguments.size), arguments.output)
+    asked = parser.parse_args(arguments)
+    try:
+        coarse, fine = load_checkpoint(asked.coarse), load_checkpoint(asked.fine)
+        save_checkpoint(swap_layers(coarse, fine, asked.size), asked.output)
+    except UserError as error:
+        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())
