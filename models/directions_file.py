@@ -47,6 +47,21 @@ def load_direction(path: str | Path, config: ModelConfig, name: str | None = Non
     return _shaped(file, "", content, config, name)
 
 
+def load_directions(path: str | Path, config: ModelConfig) -> tuple[tuple[str, ...], Tensor]:
+    """Read every direction of a file, or the one that `FILE:NAME` chooses.
+
+    Returns:
+        Their names (the file's own where a single one has none), and [N, L, D] float32 on the CPU.
+
+    Raises:
+        CheckpointError: as `load_direction`.
+    """
+    file, chosen = split_name(path)
+    names = (chosen,) if chosen is not None else direction_names(file)
+    rows = [load_direction(file, config, name) for name in names or (None,)]
+    return names or (file.stem,), torch.stack(rows)
+
+
 def direction_names(path: str | Path) -> tuple[str, ...]:
     """Names in a file of several directions; numbers where they have none; () for a single one.
 

@@ -37,13 +37,19 @@ class FacesSettings(GeneratedSettings):
 
     kind: Literal["generated"]
     original: str
-    """Weight file of G, which draws the inputs; with editing_w the targets are edits by it."""
+    """Weight file of G, which draws the inputs."""
     toonified: str | None = None
-    """Weight file of G', which draws the targets from the same w."""
+    """Weight file of G', which draws the targets from the same w. Its generator is the network's, unless that is
+    trained."""
+    directions: str | None = None
+    """Editing: the targets are G's, moved along the directions of this file (FILE or FILE:NAME, see `run_pipeline.py
+    directions`)."""
+    direction_unit: float = Field(default=1.0, gt=0)
+    """Steps of the file that are strength 1 of an edit."""
 
 
 class RealSettings(PictureSettings):
-    """Real pictures, for recipe generator."""
+    """Real pictures for recipe generator; style pictures for recipe refine, which need no counterparts."""
 
     kind: Literal["pictures"]
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from models.checkpoint import load_checkpoint
 from models.config import ModelConfig
+from models.directions_file import load_directions
 from models.styleganex import StyleGANEX
 from models.training.batches import Source
 from models.training.distributed import World
@@ -21,8 +23,19 @@ from models.training.photographs import ExampleBank
 from models.training.pictures import PictureSource
 from models.training.refine import RefineLearner
 from models.training.samples import Samples, open_samples
+from models.training.styles import StylePairs
 from pipeline.errors import ConfigError
 from pipeline.train_config import FacesSettings, FolderSettings, RealSettings, TrainConfig
+
+
+class _Generators(NamedTuple):
+    """What data.kind: generated makes its pairs with."""
+
+    original: StyleGANEX
+    toonified: StyleGANEX | None
+    names: tuple[str, ...] = ()
+    directions: Tensor | None = None
+    """[N, L, style_dim], in the order of `names`; None: no edits."""
 
 
 def make_learner(
@@ -41,17 +54,37 @@ def make_learner(
         return _generator(config, model, init, world, device)
     if config.recipe == "refine":
         return _refine(config, init, world, device, samples)
-    directions, known = _directions(config)
+    return _encoder(config, model, init, world, device, samples)
+
+
+def _encoder(
+    config: TrainConfig,
+    model: ModelConfig,
+    init: StyleGANEX | None,
+    world: World,
+    device: torch.device,
+    samples: Samples | None,
+) -> EncoderLearner:
+    data, generators = config.data, _open_generators(config)
+    edits = tuple(data.edits) if isinstance(data, FolderSettings) else ()
+    known = decoder = None
+    if generators is not None:
+        edits, known = generators.names, generators.directions
+        decoder = None if "generator" in config.encoder.train else generators.toonified
+    if model.attention and not edits:
+        remedy = "set data.directions (kind: generated) or data.edits (kind: samples), or model.attention: 0"
+        raise ConfigError("model.attention: 1 is for edits, and the data has none", remedy)
     return EncoderLearner(
         model,
-        _pairs(config, model, known, world, device, samples),
+        _pairs(config, model, generators, world, device, samples),
         config.loss,
         config.optimizer,
         config.encoder,
         seed=config.run.seed,
         init=init,
+        decoder=decoder,
         palette=isinstance(config.data, FolderSettings) and config.data.palette,
-        directions=directions,
+        directions=edits,
         known_directions=known,
         metadata=config.metadata,
         world=world,
@@ -86,7 +119,15 @@ def _refine(
 ) -> RefineLearner:
     if init is None:
         raise ConfigError("init: recipe refine needs the network that is refined", "set init to its weight file")
-    source = _pairs(config, init.config, None, world, device, samples)
+    data, generators = config.data, _open_generators(config)
+    if generators is not None and generators.names:
+        raise ConfigError("data.directions: recipe refine learns no edits", "leave data.directions out")
+    if not isinstance(data, RealSettings):
+        source = _pairs(config, init.config, generators, world, device, samples)
+    elif config.refine.kind == "domain":
+        source = StylePairs(init, open_samples(data.folder), data, config.run.seed, world.rank, world.size)
+    else:
+        raise ConfigError("data.kind: pictures are a style, for refine.kind: domain", "set data.kind: samples")
     return RefineLearner(
         init,
         source,
@@ -103,7 +144,7 @@ def _refine(
 def _pairs(
     config: TrainConfig,
     model: ModelConfig,
-    directions: Tensor | None,
+    generators: _Generators | None,
     world: World,
     device: torch.device,
     samples: Samples | None,
@@ -112,9 +153,8 @@ def _pairs(
     if isinstance(data, FolderSettings):
         samples = samples or open_samples(data.folder, data.last)
         return PairSource(samples, data, model, seed, world.rank, world.size)
-    if isinstance(data, FacesSettings):
-        original = load_checkpoint(data.original)
-        toonified = load_checkpoint(data.toonified) if data.toonified is not None else None
+    if isinstance(data, FacesSettings) and generators is not None:
+        original, toonified, _, directions = generators
         return GeneratedPairs(original, toonified, directions, data, model, seed, device, world.rank, world.size)
     if isinstance(data, RealSettings):
         raise ConfigError(f"data.kind: pictures are no pairs for recipe {config.recipe}", "set data.kind: samples")
@@ -123,13 +163,17 @@ def _pairs(
     return ExampleBank(seed, data)
 
 
-def _directions(config: TrainConfig) -> tuple[tuple[str, ...], Tensor | None]:
-    """Names of the directions that are trained with, and the directions themselves where they are given."""
-    if isinstance(config.data, FolderSettings):
-        return tuple(config.data.edits), None
-    if isinstance(config.data, FacesSettings):
-        found = load_checkpoint(config.data.original)
-        if found.editing_w is not None and config.data.toonified is None:
-            names = found.metadata.get("directions", "")
-            return tuple(names.split(",")) if names else (), found.editing_w
-    return (), None
+def _open_generators(config: TrainConfig) -> _Generators | None:
+    """Generators and directions of data.kind: generated; None for other data."""
+    data = config.data
+    if not isinstance(data, FacesSettings):
+        return None
+    if data.toonified is not None and data.directions is not None:
+        raise ConfigError("data: toonified and directions: targets are one or the other", "leave one of them out")
+    original = load_checkpoint(data.original)
+    if data.directions is None:
+        return _Generators(original, None if data.toonified is None else load_checkpoint(data.toonified))
+    names, directions = load_directions(data.directions, original.config)
+    if any("," in name for name in names):
+        raise ConfigError(f"{data.directions}: a direction's name has a comma in it", "rename it")
+    return _Generators(original, None, names, data.direction_unit * directions)

@@ -16,17 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from models.super_resolution import MAX_FACTOR, OUTPUT_SCALE, reduction
 from stages.errors import UserError
 from stages.pixels import to_network
 from stages.resample import Kernel, Resampler, axis_operator
 from stages.types import CropWindow
 
 Image = NDArray[np.float32]
-
-MIN_FACTOR, MAX_FACTOR = 4, 48
-"""Super-resolution: output pixels per pixel of the low-resolution picture that the published models know."""
-_SCALE = 4
-"""Output pixels per x1 pixel of every published model."""
 
 
 class Content(Protocol):
@@ -97,11 +93,11 @@ class Enlarged(Rgb):
         Raises:
             UserError: the face is so small that the model would have to enlarge it more than 48 times.
         """
-        factor = _SCALE * window.scale
+        factor = OUTPUT_SCALE * window.scale
         if factor > MAX_FACTOR:
             raise UserError(
                 f"the face is too small: it would be enlarged {factor:.0f} times, the models know up to {MAX_FACTOR}",
-                f"use a picture with at least {math.ceil(64 * _SCALE / MAX_FACTOR)} pixels between the eyes",
+                f"use a picture with at least {math.ceil(64 * OUTPUT_SCALE / MAX_FACTOR)} pixels between the eyes",
             )
         return Rgb.from_source(self, rgb, window)
 
@@ -125,11 +121,7 @@ class Degraded:
     needs_face: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not MIN_FACTOR <= self.factor <= MAX_FACTOR:
-            raise UserError(
-                f"super-resolution by a factor of {self.factor:g}: outside the model's range",
-                f"use a factor from {MIN_FACTOR} to {MAX_FACTOR}",
-            )
+        reduction(self.factor)
 
     def from_source(self, rgb: Image, window: CropWindow) -> Image:
         """→ [3, h, w] in [−1, 1], nominally."""
@@ -153,7 +145,7 @@ class Degraded:
 
     @property
     def _reduction(self) -> float:
-        return self.factor / _SCALE
+        return reduction(self.factor)
 
     def _reduced(self, rgb: Image, scale: float) -> Image:
         rows, cols = (_reduction_operator(size, scale, self._reduction) for size in rgb.shape[:2])

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.super_resolution import reduction
 
-def bicubic_matrix(size: int, out_size: int) -> Tensor:
-    """[out_size, size]: bicubic resampling (a = −0.5), anti-aliased by the factor where it reduces (spec §5)."""
-    factor = max(size / out_size, 1.0)
-    centre = (torch.arange(out_size, dtype=torch.float64) + 0.5) * size / out_size - 0.5
-    distance = (torch.arange(size, dtype=torch.float64)[None] - centre[:, None]).abs() / factor
-    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
-    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
-    weight = torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
+
+def bicubic_matrix(size: int, out_size: int, scale: float) -> Tensor:
+    """[out_size, size]: bicubic resampling (a = −0.5) to `scale` out pixels per pixel, anti-aliased where it reduces.
+
+    Both grids begin at the first edge; beyond the ends the picture is reflected.
+    """
+    centre = (torch.arange(out_size, dtype=torch.float64)[:, None] + 0.5) / scale - 0.5
+    place = torch.arange(size, dtype=torch.float64)[None]
+    weight = torch.zeros(out_size, size, dtype=torch.float64)
+    for seen in (place, -1 - place, 2 * size - 1 - place):
+        distance = (seen - centre).abs() * min(scale, 1.0)
+        near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+        far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+        weight += torch.where(distance <= 1, near, torch.where(distance < 2, far, 0.0))
     return (weight / weight.sum(dim=1, keepdim=True)).float()
 
 
@@ -27,17 +36,29 @@ def reduce_and_enlarge(x: Tensor, factor: float) -> Tensor:
         x: [B, C, H, W].
         factor: input pixels per pixel of the small picture, ≥ 1.
     """
-    height, width = x.shape[2:]
-    small = max(1, round(height / factor)), max(1, round(width / factor))
-    for size in (small, (height, width)):
-        x = bicubic_matrix(x.shape[2], size[0]) @ x @ bicubic_matrix(x.shape[3], size[1]).T
-    return x
+    rows, columns = (
+        bicubic_matrix(small, size, factor) @ bicubic_matrix(size, small, 1 / factor)
+        for size, small in ((side, math.ceil(side / factor - 1e-6)) for side in x.shape[2:])
+    )
+    return rows @ x @ columns.T
 
 
-def degrade_image(image: np.ndarray, factor: float) -> np.ndarray:
-    """`reduce_and_enlarge` of uint8 [H, W, 3], rounded."""
+def degrade_image(image: np.ndarray, factor: float, scale: float = 1.0) -> np.ndarray:
+    """What super-resolution sees of a sharp picture, as the task with `--factor` does it (stages/content.py).
+
+    Args:
+        image: uint8 [H, W, 3].
+        factor: output pixels per pixel of the low-resolution picture, 4 to 48; 4 takes nothing away at face scale.
+        scale: face scale, its pixels per pixel of `image`.
+
+    Returns:
+        uint8 [H, W, 3].
+
+    Raises:
+        UserError: a factor outside the model's range.
+    """
     x = torch.from_numpy(image).permute(2, 0, 1)[None].float()
-    out = reduce_and_enlarge(x, factor).round().clamp(0, 255).byte()[0]
+    out = reduce_and_enlarge(x, max(1.0, reduction(factor) / scale)).round().clamp(0, 255).byte()[0]
     return np.ascontiguousarray(out.permute(1, 2, 0).numpy())
 
 

@@ -25,7 +25,7 @@ from models.training.loop import sheet_of
 from models.training.optimizers import Descent, follow, make_optimizer
 from models.training.palette import read_palette
 from models.training.settings import OptimizerSettings, Settings
-from models.training.transfer import open_attention, take_fitting
+from models.training.transfer import open_attention, take_fitting, take_generator
 from models.training.watch import require_finite
 
 FINE_LAYERS = 8
@@ -62,7 +62,18 @@ class Drawn(NamedTuple):
 
 
 class EncoderLearner:
-    """A network, its average, its optimiser and its data: a `Learner`."""
+    """A network, its average, its optimiser and its data: a `Learner`.
+
+    Args:
+        init: weights to start from, as far as they fit.
+        decoder: whose generator the network has instead of `init`'s (spec §5: a toonify model has the toonified one's).
+        palette: z tells colours (sketch and mask models).
+        directions: names of the edits.
+        known_directions: [N, L, style_dim] of them; None: they are learned.
+
+    Raises:
+        UserError: files that the losses need are missing, or `init` or `decoder` does not fit.
+    """
 
     file = "weights.safetensors"
 
@@ -76,6 +87,7 @@ class EncoderLearner:
         *,
         seed: int = 0,
         init: StyleGANEX | None = None,
+        decoder: StyleGANEX | None = None,
         palette: bool = False,
         directions: tuple[str, ...] = (),
         known_directions: Tensor | None = None,
@@ -92,6 +104,8 @@ class EncoderLearner:
             take_fitting(self.net, init)
             if not init.config.attention:
                 open_attention(self.net)
+        if decoder is not None:
+            take_generator(self.net, decoder)
         # No loss here sees what w the mapping network gives: only weights that were started from know what z means.
         can_sample = "no" if init is None else init.metadata.get("can_sample")
         if palette and can_sample == "no":

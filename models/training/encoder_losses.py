@@ -40,7 +40,7 @@ class LossSettings(Settings):
     arcface_weights: Path | None = None
     """ArcFace IR-SE50 (model_ir_se50.pth)."""
     w_norm: float = Field(default=0.001, ge=0)
-    """‖w+ − w̄‖₂ per layer; 0.005 for editing and toonify."""
+    """‖w+ − w̄‖₂, one norm over all layers of a picture; 0.005 for editing and toonify."""
     adversarial: float = Field(default=0.0, ge=0)
     """Non-saturating; 0.1 for super-resolution, editing and toonify."""
     adversary: AdversarySettings = AdversarySettings()

@@ -90,7 +90,7 @@ def sample_batch(net: StyleGANEX, folder: str, settings: PairSettings) -> Batch:
 
 
 def recipe_data(recipe: Path) -> tuple[dict[str, float], Proportions | None]:
-    """What strength 1 of each edit of a recipe means, and how much of the toon's proportions it has learned.
+    """What strength 1 of each edit of a recipe means, and how much of the toon's proportions it asks for.
 
     Raises:
         UserError: no such recipe.
@@ -111,7 +111,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--samples", help="folder of samples instead of photographs; its last ones are held out")
     parser.add_argument("--input", default="image", choices=["image", "sketch", "parsing"])
     parser.add_argument("--target", default="image")
-    parser.add_argument("--degrade", type=float, help="factor of reduction, for super-resolution")
+    parser.add_argument("--factor", type=float, help="super-resolution: degrade the input, 4 to 48 as the task does")
     full = parser.add_argument_group("everything that a card states")
     full.add_argument("--report", type=Path, metavar="JSON", help="measure all and write it here")
     full.add_argument("--held-out", type=int, default=HEADS_HELD_OUT, help="the last so many samples are measured on")
@@ -145,7 +145,7 @@ def _compare(asked: argparse.Namespace) -> None:
     if asked.samples is None:
         batch = held_out_batch(asked.count, 256)
     else:
-        degrade = None if asked.degrade is None else (asked.degrade, asked.degrade)
+        degrade = None if asked.factor is None else (asked.factor, asked.factor)
         settings = PairSettings(input=asked.input, target=asked.target, degrade=degrade, held_out=6)
         batch = sample_batch(net, asked.samples, settings)
     for name, score in compare(net, batch).items():

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from models.config import ALIGNED_SIZE, ModelConfig
 from models.errors import UserError
+from models.super_resolution import reduction
 from models.training.batches import Batch, as_tensor, mask_tensor, sketch_tensor
 from models.training.degrade import apply_table, camera_noise, colour_change, degrade_image
 from models.training.palette import palette_code
@@ -46,8 +47,8 @@ class PairSettings(Settings):
     unchanged: float = Field(default=0.3, ge=0, le=1)
     """Share of pairs of strength 0, from any sample: the target is the input itself. The others are from those samples
     that have variants."""
-    degrade: Annotated[tuple[float, float], ascending(1)] | None = None
-    """Super-resolution: smallest and largest factor by which the input was reduced and enlarged again."""
+    degrade: Annotated[tuple[float, float], ascending(4)] | None = None
+    """Super-resolution: smallest and largest factor that the input is degraded by, within 4 to 48; as the task's."""
     colour: float = Field(default=0.0, ge=0)
     """Strength of the random camera response (gamma, contrast, white balance) of an image input; 1 is strong."""
     colour_target: bool = True
@@ -109,6 +110,8 @@ class PairSource:
             )
         if settings.held_out >= len(samples):
             raise UserError(f"data.held_out: {settings.held_out} of {len(samples)} samples", "leave some to train on")
+        for factor in settings.degrade or ():
+            reduction(factor)  # a range outside the task's is refused here, not at some step
         self._samples, self._settings, self._model = samples, settings, model
         self._seed, self._rank, self._world = seed, rank, world
         self._trained = len(samples) - settings.held_out
@@ -249,5 +252,5 @@ class PairSource:
             # Factors are of the picture at face scale; a source may be larger or smaller than that.
             apart = np.linalg.norm((pair.face.eyes[1] - pair.face.eyes[0]) * (x.shape[1], x.shape[0]))
             low, high = np.log(settings.degrade)
-            x = degrade_image(x, max(1.0, float(np.exp(rng.uniform(low, high)) * apart / 64)))
+            x = degrade_image(x, float(np.exp(rng.uniform(low, high))), 64 / float(apart))
         return x, y

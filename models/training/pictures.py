@@ -1,4 +1,4 @@
-"""Real pictures for a discriminator: aligned faces of one size."""
+"""Real pictures for a discriminator, or of a style: aligned faces of one size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Training of tokens (RefineStyle): of a domain from a handful of pairs, or of the encoder that finds them per picture.
+"""Training of tokens (RefineStyle): of a domain from a handful of pictures or pairs, or of the encoder that finds
+tokens per picture.
 
 The network itself is frozen, its batch norms on their running statistics.
 """
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
@@ -119,7 +121,8 @@ class RefineLearner:
     def sheet(self) -> np.ndarray:
         """Input, without tokens, with tokens, target."""
         batch = self.source.preview().to(self.device)
-        return sheet_of([batch.x, render(self.net, batch).image, self.draw(batch).image, batch.y])
+        x = F.interpolate(batch.x, batch.y.shape[2:], mode="nearest")
+        return sheet_of([x, render(self.net, batch).image, self.draw(batch).image, batch.y])
 
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
         """See `Learner.write`: the tokens, or the encoder of tokens."""

@@ -33,6 +33,19 @@ def take_fitting(net: StyleGANEX, init: StyleGANEX) -> list[str]:
     return sorted(fitting)
 
 
+def take_generator(net: StyleGANEX, source: StyleGANEX) -> None:
+    """Give `net` the whole generator of `source`, noise maps included; mapping network and w̄ stay.
+
+    Raises:
+        UserError: generators of different shapes.
+    """
+    theirs = source.generator.state_dict()
+    shapes = {key: value.shape for key, value in theirs.items()}
+    if shapes != {key: value.shape for key, value in net.generator.state_dict().items()}:
+        raise UserError("data.toonified: its generator does not fit the network", "set model to the size that it has")
+    net.generator.load_state_dict(theirs)
+
+
 @torch.no_grad()
 def open_attention(net: StyleGANEX) -> None:
     """Set the skip connections' attention to about 1 everywhere, so that weights trained without it draw as they did.
@@ -82,7 +95,9 @@ def swap_layers(coarse: StyleGANEX, fine: StyleGANEX, size: int) -> StyleGANEX:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit status: 0 written, 2 the user's mistake (two lines say what and what to do)."""
-    parser = argparse.ArgumentParser(prog="python -m models.training.transfer", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m models.training.transfer", description="Layers of two generators in one."
+    )
     parser.add_argument("coarse")
     parser.add_argument("fine")
     parser.add_argument("size", type=int, help="largest native size that comes from the first")
@@ -92,7 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
         coarse, fine = load_checkpoint(asked.coarse), load_checkpoint(asked.fine)
         save_checkpoint(swap_layers(coarse, fine, asked.size), asked.output)
     except UserError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
     return 0
 

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from models.config import SIZES
-from models.directions_file import direction_names, load_direction, split_name
+from models.directions_file import direction_names, load_direction, load_directions, split_name
 from models.errors import CheckpointError
 from tests.golden.make_model_goldens import normal
 
@@ -81,6 +81,23 @@ def test_one_of_several_by_name(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(CheckpointError, match="no direction anger") as caught:
         load_direction(f"{path}:anger", TINY)
     assert "age" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [(MANY, ("0", "1", "2")), (STACK, ("a",)), ({"age": STACK, "smile": PLAIN}, ("age", "smile"))],
+)
+def test_all_of_a_file_or_the_chosen_one(tmp_path: Path, value: Any, names: tuple[str, ...]) -> None:
+    path = write(tmp_path / "a.pt", value)
+    found, rows = load_directions(path, TINY)
+    assert found == names
+    assert rows.shape == (len(names), LAYERS, WIDTH)
+    for name, row in zip(names, rows, strict=True):
+        assert torch.equal(row, load_direction(path, TINY, name if len(names) > 1 else None))
+    if len(names) > 1:
+        chosen, row = load_directions(f"{path}:{names[1]}", TINY)
+        assert chosen == names[1:2]
+        assert torch.equal(row[0], rows[1])
 
 
 def test_tables_in_tables_arrays_and_a_table_of_one(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 pytest.importorskip("skimage", reason="scikit-image (training extra) is not installed")
 
-from models.checkpoint import load_checkpoint
+from models.checkpoint import load_checkpoint, save_checkpoint
+from models.config import SIZES
+from models.directions import closed_form_directions, save_directions
+from models.styleganex import StyleGANEX
 from models.training.log import read_losses
 from pipeline.cli import main
 from pipeline.errors import ConfigError, UserError
@@ -93,12 +97,77 @@ def test_generator_and_tokens_train_from_yaml(tmp_path):
     path = train_from_yaml(CONFIGS / "train_lite_refine.yaml", shared | view | {"output": str(tmp_path / "r")})
     assert 50_000 < path.stat().st_size < 400_000
     assert path == tmp_path / "r" / "refine.safetensors"
+    pictures = {"data": STYLE | {"folder": str(heads)}, "output": str(tmp_path / "s"), "run.steps": 1}
+    train_from_yaml(CONFIGS / "train_lite_refine.yaml", pictures)
+    assert [path.name for path in (tmp_path / "s").glob("*.safetensors")] == ["refine.safetensors"]
 
 
+@pytest.fixture(scope="module")
+def generators(tmp_path_factory):
+    """Two tiny generators, directions of the first, and what makes a full recipe small."""
+    folder = tmp_path_factory.mktemp("generators")
+    for seed, name in enumerate(("original", "toonified")):
+        torch.manual_seed(seed)
+        save_checkpoint(StyleGANEX(SIZES["tiny"]), folder / f"{name}.safetensors")
+    found = closed_form_directions(load_checkpoint(folder / "original.safetensors"), count=3)
+    save_directions(folder / "directions.safetensors", found)
+    loss = {"l2": 1, "perceptual_weight": 0, "identity": 0}
+    small = {"data.batch": 1, "data.view.crop_px": [64, 64], "run.steps": 1, "threads": 1, "loss": loss}
+    start = str(folder / "original.safetensors")
+    return folder, small | {"init": start, "data.original": start}
+
+
+def test_a_toonify_model_has_the_toonified_generator(generators, tmp_path):
+    """Spec §5: the decoder weights are the toonified generator's; the encoder learns."""
+    folder, small = generators
+    files = {"data.toonified": str(folder / "toonified.safetensors"), "output": str(tmp_path)}
+    path = train_from_yaml(CONFIGS / "train_full_toonify.yaml", small | files | {"model": {"size": "tiny"}})
+    made, start, toon = (load_checkpoint(file) for file in (path, small["init"], files["data.toonified"]))
+    theirs, before = toon.generator.state_dict(), start.generator.state_dict()
+    assert not all(torch.equal(theirs[key], before[key]) for key in theirs)
+    assert all(torch.equal(value, theirs[key]) for key, value in made.generator.state_dict().items())
+    assert all(torch.equal(p, q) for p, q in zip(made.mapping.parameters(), start.mapping.parameters(), strict=True))
+    assert not all(
+        torch.equal(p, q) for p, q in zip(made.encoder.parameters(), start.encoder.parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(("chosen", "names"), [(":sefa2", ["sefa2"]), ("", ["sefa0", "sefa1", "sefa2"])])
+def test_edits_are_trained_along_the_directions_of_a_file(generators, tmp_path, chosen, names):
+    folder, small = generators
+    file = {"data.directions": str(folder / "directions.safetensors") + chosen, "data.direction_unit": 4}
+    changes = {"model": {"size": "tiny", "attention": 1}, "output": str(tmp_path)}
+    made = load_checkpoint(train_from_yaml(CONFIGS / "train_full_edit.yaml", small | changes | file))
+    assert made.metadata["directions"] == ",".join(names)
+    vectors = closed_form_directions(load_checkpoint(small["init"]), count=3).vectors
+    torch.testing.assert_close(made.editing_w, 4 * vectors[[int(name[-1]) for name in names]])
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"data.directions": None}, "model.attention: 1 is for edits"),
+        ({"data.directions": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
+        ({"data.toonified": "toon.safetensors"}, "targets are one or the other"),
+        ({"model": {"size": "tiny"}, "data.directions": None, "data.toonified": "LITE"}, "data.toonified"),
+        ({"recipe": "refine"}, "learns no edits"),
+    ],
+)
+def test_mistakes_about_edits_and_toons_are_named(generators, tmp_path, settings, what):
+    folder, small = generators
+    settings = {key: LITE if value == "LITE" else value for key, value in settings.items()}
+    file = {"data.directions": str(folder / "directions.safetensors"), "model": {"size": "tiny", "attention": 1}}
+    with pytest.raises(UserError) as caught:
+        train_from_yaml(CONFIGS / "train_full_edit.yaml", small | file | settings | {"output": str(tmp_path)})
+    assert what in caught.value.what
+
+
+LITE = str(CONFIGS.parent / "models" / "weights" / "lite_toon.safetensors")
 HEADS = {"kind": "samples", "folder": "HERE"}
 PICTURES = {"kind": "pictures", "folder": "HERE"}
 SMALL = {"has_encoder": False, "num_skips": 0, "resolution": 64, "generator_channels": [4] * 5, "style_dim": 8}
 NO_LOSS = {"l2": 0, "perceptual_weight": 0, "identity": 0, "w_norm": 0}
+STYLE = {"kind": "pictures", "folder": "HERE", "array": "toon3d", "batch": 1}
 
 
 @pytest.mark.parametrize(
@@ -111,6 +180,8 @@ NO_LOSS = {"l2": 0, "perceptual_weight": 0, "identity": 0, "w_norm": 0}
         ("train_tiny", {"data": {"kind": "samples", "folder": "nowhere"}}, "nowhere"),
         ("train_tiny", {"data": {"kind": "pictures", "folder": "nowhere"}}, "no pairs"),
         ("train_lite_refine", {"init": None}, "init"),
+        ("train_lite_refine", {"data": STYLE, "refine": {"kind": "picture"}}, "refine.kind: domain"),
+        ("train_lite_refine", {"data": STYLE, "init": LITE.replace("toon", "sketch")}, "cannot invert"),
         ("train_tiny", {"data": HEADS, "loss.perceptual": "lpips", "loss.lpips_folder": "nowhere"}, "lpips"),
         ("train_tiny", {"data": HEADS, "loss.identity": 0.1}, "arcface"),
         ("train_tiny", {"data": HEADS | {"input": "sketch"}}, "input_channels: 1"),

@@ -22,18 +22,18 @@ AT_ONCE = 4
 
 @torch.inference_mode()
 def draw(
-    net: StyleGANEX, heads: Sequence[Head], direction: int = 0, strength: float = 0.0, factor: float = 1.0
+    net: StyleGANEX, heads: Sequence[Head], direction: int = 0, strength: float = 0.0, factor: float | None = None
 ) -> list[Picture]:
     """uint8 [256, 256, 3] of each head, drawn from its image, sketch or parsing, whichever the network takes.
 
     Args:
         direction, strength: an edit by `net.editing_w`.
-        factor: by which the image is reduced and enlarged first, for super-resolution.
+        factor: of super-resolution, by which the image is degraded first; None: it is not.
     """
     if net.config.input_channels != 3:
         return _from_drawing(net, heads, None)
     inputs, crops = [head.image for head in heads], [head.aligned for head in heads]
-    if factor > 1:
+    if factor is not None:
         inputs = [degrade_image(picture, factor) for picture in inputs]
         views = [aligned_view(head.face(), 1.0) for head in heads]
         crops = [take(picture, view, ALIGNED_SIZE, "linear") for picture, view in zip(inputs, views, strict=True)]

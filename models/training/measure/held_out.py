@@ -31,11 +31,12 @@ class Head:
     number: int
     """In its set."""
     arrays: Mapping[str, Picture]
-    """By the names of `Samples`, [256, 256(, 3)]: image, toon3d, parsing, variant_age, …; all show the same view."""
+    """By the names of `Samples`, [256, 256(, 3)]: image, toon3d, parsing, variant_age, …; and `target`, the toon as a
+    recipe's proportions bend it. All show the same view."""
     aligned: Picture
     """[256, 256, 3]: FFHQ's crop of `image`."""
     landmarks: Mapping[str, NDArray[np.float64]]
-    """landmarks, toon_landmarks: [68, 2] pixel indices of the pictures."""
+    """landmarks, toon_landmarks, target_landmarks: [68, 2] pixel indices of the pictures."""
     attributes: Mapping[str, Mapping[str, float]]
     """"": of `image`; else by the name of the variant."""
 
@@ -54,7 +55,7 @@ def head(samples: Samples, number: int, names: Sequence[str], proportions: Propo
 
     Args:
         names: arrays to hold, as far as it has them; `image` is always among them.
-        proportions: how much of the toon's were learned; `toon3d` and its landmarks are bent to that.
+        proportions: how much of the toon's a recipe asks for; `target` and its landmarks are bent to that.
     """
     wanted = list(dict.fromkeys(["image", *names]))
     edits = [name.removeprefix("variant_") for name in wanted if name.startswith("variant_")]
@@ -64,10 +65,10 @@ def head(samples: Samples, number: int, names: Sequence[str], proportions: Propo
     face, aspect = Face.from_landmarks(held["landmarks"], height, width), width / height
     if proportions is not None and "toon3d" in held and "toon_landmarks" in held:
         points = proportions.between(held["landmarks"], held["toon_landmarks"])
-        held |= {"toon3d": bend(held["toon3d"], held["toon_landmarks"], points), "toon_landmarks": points}
+        held |= {"target": bend(held["toon3d"], held["toon_landmarks"], points), "target_landmarks": points}
     view = draw_view(np.random.default_rng(0), face, aspect, PX, STILL)
-    pictures = {name: held[name] for name in wanted if name in held}
-    marks = {name: held[name] for name in ("landmarks", "toon_landmarks") if name in held}
+    pictures = {name: held[name] for name in (*wanted, "target") if name in held}
+    marks = {name: held[name] for name in ("landmarks", "toon_landmarks", "target_landmarks") if name in held}
     known = {edit: held[key] for edit in ["", *edits] if (key := f"attributes_{edit}".rstrip("_")) in held}
     return Head(
         number=number,

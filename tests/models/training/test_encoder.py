@@ -52,7 +52,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "edit": {"edits": {"hair": {"attributes": ["lightness"], "unit": 0.5}}, "attention": 1},
     "sketch": {"input": "sketch", "channels": 1, "palette": True},
     "mask": {"input": "parsing", "channels": 19},
-    "sr": {"degrade": (4, 8)},
+    "sr": {"degrade": (8, 24)},
 }
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +12,7 @@ from models.training.encoder_losses import LossSettings
 from models.training.feature import feature_loss, wanted_feature
 from models.training.generated import DEGREES, GeneratedPairs, GeneratedSettings
 from models.training.settings import OptimizerSettings
-from models.training.transfer import swap_layers
+from models.training.transfer import swap_layers, take_generator
 from models.training.views import ViewSettings
 
 TINY = SIZES["tiny"]
@@ -91,3 +93,6 @@ def test_step_one_brings_the_feature_to_the_constant(generators):
 def test_generators_of_two_sizes_do_not_go_together(generators):
     with pytest.raises(UserError, match=r"data\.toonified"):
         GeneratedPairs(generators[0], StyleGANEX(SIZES["lite"]), None, GeneratedSettings(), TINY, 0, CPU)
+    narrow = StyleGANEX(replace(TINY, generator_channels=(4,) * 7))
+    with pytest.raises(UserError, match=r"data\.toonified"):
+        take_generator(generators[0], narrow)

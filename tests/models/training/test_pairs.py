@@ -67,7 +67,7 @@ def test_variable_resolution_is_one_size_per_batch(folder):
 
 @pytest.mark.parametrize(
     ("settings", "channels"),
-    [({"input": "sketch"}, 1), ({"input": "parsing"}, 19), ({"target": "ink"}, 3), ({"degrade": (4, 8)}, 3)],
+    [({"input": "sketch"}, 1), ({"input": "parsing"}, 19), ({"target": "ink"}, 3), ({"degrade": (32, 48)}, 3)],
 )
 def test_inputs_and_targets(folder, settings, channels):
     batch = source(folder, channels=channels, **settings).batch(0)
@@ -125,6 +125,8 @@ def test_mistakes_are_named(folder, tmp_path):
         source(folder, input="parsing")
     with pytest.raises(UserError, match="'watercolour'"):
         source(folder, target="watercolour").batch(0)
+    with pytest.raises(UserError, match="factor of 2"):
+        source(folder, degrade=(2, 8))
     with pytest.raises(UserError, match="held_out"):
         source(folder, held_out=5)
     with pytest.raises(UserError, match="no attribute 'height'"):

@@ -23,14 +23,17 @@ def test_a_set_without_attributes_or_variants_gives_heads_too():
     assert list(item.attributes) == [""]
 
 
-def test_proportions_bend_the_toon_and_its_landmarks():
+def test_proportions_bend_the_target_and_leave_the_toon():
     whole = head(DrawnHeads(4), 0, ["toon3d"])
+    assert "target" not in whole.arrays
     none = Proportions(jaw=0, brows=0, nose=0, eyes=0, mouth=0)
     still = head(DrawnHeads(4), 0, ["toon3d"], none)
     moved = whole.landmarks["toon_landmarks"] - whole.landmarks["landmarks"]
     assert np.abs(moved).min() > 1
-    np.testing.assert_allclose(still.landmarks["toon_landmarks"], still.landmarks["landmarks"], atol=1e-6)
-    assert np.abs(still.arrays["toon3d"].astype(int) - whole.arrays["toon3d"]).mean() > 1
+    np.testing.assert_allclose(still.landmarks["target_landmarks"], still.landmarks["landmarks"], atol=1e-6)
+    np.testing.assert_array_equal(still.landmarks["toon_landmarks"], whole.landmarks["toon_landmarks"])
+    np.testing.assert_array_equal(still.arrays["toon3d"], whole.arrays["toon3d"])
+    assert np.abs(still.arrays["target"].astype(int) - whole.arrays["toon3d"]).mean() > 1
 
 
 def test_the_last_of_a_set_are_held_out():
