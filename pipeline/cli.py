@@ -19,6 +19,7 @@ VERBS = (
     "flicker",
     "models",
     "qc",
+    "refine",
     "sample",
     "train",
 )
