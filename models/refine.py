@@ -3,7 +3,8 @@
 P and Q are two small sets of tokens; how many there are is the rank. The idea is the paper's, everything else ours:
 tokens of a domain are optimised alone (models/training/refine.py) and live in a safetensors file of a few hundred KB
 that goes on top of any checkpoint of the same shape. A residual is added to the weights, so that a refined network is
-an ordinary one and costs nothing at run time. Tokens of one picture, for better inversion: models/refine_encoder.py.
+an ordinary one and costs nothing at run time. Tokens of one picture, for better inversion, are such a file too:
+models/refine_encoder.py finds them.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from models.styleganex import StyleGANEX
 
 Weights = Mapping[str, Tensor]
 """Name of a modulated convolution within the generator → its whole kernel [out, in, k, k]."""
-KIND = "refine"
-"""Metadata key and value that tell such a file from others."""
+KIND, ENCODER_KIND = "refine", "refine_encoder"
+"""Metadata `kind` of a file of tokens, and of an encoder of tokens (models/refine_encoder.py)."""
 
 
 class Tokens(NamedTuple):
@@ -105,19 +106,19 @@ def bake(net: StyleGANEX, weights: Weights) -> StyleGANEX:
     return net
 
 
-def save_refine(refinement: Refinement, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
-    """Write tokens as safetensors in half precision. The file appears under its name only when it is complete.
+def save_refine(tokens: Mapping[str, Tokens], path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write tokens by layer as safetensors in half precision. The file appears under its name only when it is complete.
 
     Raises:
         CheckpointError: it cannot be written.
     """
     state: dict[str, Tensor] = {}
-    for name, (p, q) in refinement.tokens().items():
+    for name, (p, q) in tokens.items():
         # Each pair is balanced, so that neither side leaves the range of float16; ΔW stays the same.
         scale = (q.detach().abs().amax(1) / p.detach().abs().amax(1).clamp_min(1e-8)).clamp(1e-6, 1e6).sqrt()[:, None]
         state[f"{name}.p"], state[f"{name}.q"] = ((p.detach() * scale), (q.detach() / scale))
     state = {key: value.cpu().half().contiguous() for key, value in state.items()}
-    write_safetensors(Path(path), state, dict(metadata or {}) | {"kind": KIND, "rank": str(refinement.rank)})
+    write_safetensors(Path(path), state, dict(metadata or {}) | {"kind": KIND})
 
 
 def write_safetensors(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -146,13 +147,18 @@ def read_refine(path: str | Path) -> tuple[dict[str, Tokens], dict[str, str]]:
     Raises:
         CheckpointError: missing, damaged, or another kind of file.
     """
-    remedy = "give a file that `train` wrote with recipe refine"
+    remedy = "give a file that `train` (recipe refine) or the command `refine` wrote"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             state = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: not a readable refinement ({error})", remedy) from error
+    if metadata.get("kind") == ENCODER_KIND:
+        raise CheckpointError(
+            f"{path}: an encoder of tokens, which finds them for one face; it is not tokens itself",
+            f"make them: `run_pipeline.py refine FACE.png --encoder {path} --model NAME -o tokens.safetensors`",
+        )
     if metadata.get("kind") != KIND:
         raise CheckpointError(f"{path}: a safetensors file, but no refinement", remedy)
     names = sorted({key.rpartition(".")[0] for key in state})

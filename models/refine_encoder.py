@@ -3,6 +3,7 @@
 Sees the aligned face and what the network made of it, says how the kernels should change for this face. Layers are in
 groups by size, coarse to fine, each with its own blocks; a query per layer and token looks at the picture and at the
 other queries of its group and becomes a row of P. Q is learned and the same for all pictures, which keeps it small.
+What comes out are tokens like any others: `models.refine.save_refine` writes them, `load_refine` lays them over a net.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from models.config import ALIGNED_SIZE
+from models.digest import network_sha256
 from models.errors import CheckpointError
-from models.refine import Tokens, add_residuals, modulated, write_safetensors
+from models.refine import ENCODER_KIND, Tokens, modulated, write_safetensors
 from models.styleganex import StyleGANEX
 
 PATCH = 16
 """Pixels of the aligned crop per image token, along each axis."""
 GROUPS = 3
 """Groups of layers: coarse, middle, fine."""
-KIND = "refine_encoder"
-"""Metadata key and value that tell such a file from others."""
 
 
 class RefineEncoder(nn.Module):
@@ -90,35 +90,33 @@ def reconstruction(net: StyleGANEX, aligned: Tensor) -> Tensor:
     return nn.functional.interpolate(drawn, (ALIGNED_SIZE, ALIGNED_SIZE), mode="area").clamp(-1, 1)
 
 
-@torch.no_grad()
-def weights_for(net: StyleGANEX, encoder: RefineEncoder, aligned: Tensor) -> dict[str, Tensor]:
-    """W + ΔW of every layer for one face, [1, 3, 256, 256]: for `models.refine.refined`, or `bake` into a copy."""
-    (table,) = encoder(aligned, reconstruction(net, aligned))
-    return add_residuals(net, table)
-
-
-def save_refine_encoder(encoder: RefineEncoder, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+def save_refine_encoder(
+    net: StyleGANEX, encoder: RefineEncoder, path: str | Path, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write an encoder of tokens as safetensors. The file appears under its name only when it is complete.
+
+    It holds the digest of the network that it was trained on: it corrects what that one draws.
 
     Raises:
         CheckpointError: it cannot be written.
     """
     sizes = {name: str(getattr(encoder, name)) for name in ("rank", "width", "blocks")}
     state = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    write_safetensors(Path(path), state, dict(metadata or {}) | sizes | {"kind": KIND})
+    own = sizes | {"kind": ENCODER_KIND, "network_sha256": network_sha256(net)}
+    write_safetensors(Path(path), state, dict(metadata or {}) | own)
 
 
 def load_refine_encoder(net: StyleGANEX, path: str | Path) -> RefineEncoder:
     """Read an encoder of tokens for this network; eval mode, on the CPU.
 
     Raises:
-        CheckpointError: missing, damaged or foreign file, or one for a network of another shape.
+        CheckpointError: missing, damaged or foreign file, or one for a network of another shape or other weights.
     """
-    remedy = "give a file that `train` wrote with recipe refine and kind picture, for this size of network"
+    remedy = "give a file that `train` wrote with recipe refine and kind picture, for this network"
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            if metadata.get("kind") != KIND:
+            if metadata.get("kind") != ENCODER_KIND:
                 raise CheckpointError(f"{path}: a safetensors file, but no encoder of tokens", remedy)
             encoder = RefineEncoder(net, *(int(metadata[name]) for name in ("rank", "width", "blocks")))
             encoder.load_state_dict({key: file.get_tensor(key).clone() for key in file.keys()})  # noqa: SIM118
@@ -127,4 +125,8 @@ def load_refine_encoder(net: StyleGANEX, path: str | Path) -> RefineEncoder:
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{path}: no encoder of tokens for this network ({reason})", remedy) from error
+    if metadata.get("network_sha256") != network_sha256(net):
+        raise CheckpointError(
+            f"{path}: trained on other weights than this network's", "use the model that `init` named in its training"
+        )
     return encoder.requires_grad_(False).eval()

@@ -21,6 +21,7 @@ VERBS = (
     "flicker",
     "models",
     "qc",
+    "refine",
     "sample",
     "train",
 )

@@ -55,7 +55,8 @@ class RunConfig(Section):
     model: str | None = None
     """Name in the model zoo or path of a weight file; null: the best one at hand for the task."""
     refine: Path | None = None
-    """Token file that is laid over the model's kernels (RefineStyle): another domain in a few hundred KB."""
+    """Token file of a few hundred KB that is laid over the model's kernels (RefineStyle): another domain, or one face
+    drawn closer (command `refine`)."""
     device: str = "auto"
     """auto (a GPU when there is one), cpu, cuda, cuda:0, mps; several as cuda:0,1: they take batches in turn."""
     batch_size: int | None = Field(default=None, ge=1, le=256)

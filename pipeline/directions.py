@@ -19,7 +19,6 @@ from models.styleganex import Noise, StyleGANEX
 from models.zoo import LoadedModel
 from pipeline.errors import ConfigError
 from stages.contact_sheet import Picture, contact_sheet
-from stages.errors import MediaError
 from stages.output import disk_errors
 from stages.pixels import to_uint8
 from stages.reference import reference_latent
@@ -140,18 +139,6 @@ def parse_strengths(text: str | None, method: str) -> tuple[float, ...]:
     if not strengths or not np.isfinite(strengths).all():
         raise ConfigError(f"strengths {text!r}: not numbers", "write them as --strengths=-3,0,3")
     return strengths
-
-
-def check_file(path: Path, overwrite: bool) -> None:
-    """See that a direction file can be written under this name.
-
-    Raises:
-        ConfigError: another kind of file; MediaError: it exists already.
-    """
-    if path.suffix.lower() != ".safetensors":
-        raise ConfigError(f"{path}: directions are not written as {path.suffix or 'a folder'}", "name a .safetensors")
-    if path.exists() and not overwrite:
-        raise MediaError(f"{path}: exists already", "add --overwrite, or give another output name")
 
 
 def _cell(image: torch.Tensor) -> Picture:

@@ -104,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise ConfigError(f"{asked.records}: no record of {asked.model}", f"there are {', '.join(records)}")
         found = repeat_training(asked.model, records[asked.model], asked.steps, asked.heads)
     except UserError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
     for step, (ours, theirs) in enumerate(zip(found.again, found.recorded, strict=True), 1):
         print(f"step {step}: {ours:.7g}, recorded {theirs:.7g}")

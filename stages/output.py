@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stages.errors import MediaError
@@ -73,6 +73,20 @@ def check_output(source: Path, target: Path, overwrite: bool) -> None:
             f"{target.parent}: cannot be written: {(error.strerror or str(error)).lower()}",
             "give an output in a folder that you may write to",
         ) from error
+
+
+def check_tensor_file(target: Path, what: str, overwrite: bool, inputs: Sequence[Path]) -> None:
+    """See that `what` (tokens, directions) can be written under this name, before any work is done.
+
+    Raises:
+        MediaError: another kind of file, one of the `inputs`, or it exists already.
+    """
+    if target.suffix.lower() != ".safetensors":
+        raise MediaError(f"{target}: {what} are not written as {target.suffix or 'a folder'}", "name a .safetensors")
+    if target.exists() and any(path.exists() and target.samefile(path) for path in inputs):
+        raise MediaError(f"{target}: input and output are the same", "give another output name")
+    if target.exists() and not overwrite:
+        raise MediaError(f"{target}: exists already", "add --overwrite, or give another output name")
 
 
 @contextlib.contextmanager

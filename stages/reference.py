@@ -42,7 +42,16 @@ def reference_wplus(path: Path, tools: Tools) -> Tensor:
             "give a latent file, or a seed",
         )
     with torch.inference_mode():
-        return tools.net.encode_style(_aligned(*largest_face(path, tools.detector)).to(device))
+        return tools.net.encode_style(reference_face(path, tools.detector).to(device))
+
+
+def reference_face(path: Path, detector: FaceDetector) -> Tensor:
+    """[1, 3, 256, 256] in [−1, 1]: the style crop x2 of the largest face in a picture, or in a clip's first frame.
+
+    Raises:
+        MediaError: it cannot be read. NoFaceError: there is none.
+    """
+    return _aligned(*largest_face(path, detector))
 
 
 def reference_latent(path: Path, net: StyleGANEX, detector: FaceDetector, window_px: int) -> Latent:

@@ -94,7 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
         before = asked.card.read_text(encoding="utf-8")
         after = fill(before, read_records(asked.records))
     except UserError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
     if asked.check:
         return int(after != before)

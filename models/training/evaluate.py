@@ -5,6 +5,11 @@
 
 print agreement with the target alone;
 
+    python -m models.training.evaluate models/weights/lite_inversion.safetensors --samples heads \\
+        --encoder output/train_lite_refine_inversion/refine_encoder.safetensors
+
+the same, and that of the network under each face's own tokens (RefineStyle): what they gain;
+
     python -m models.training.evaluate models/weights/lite_edit.safetensors --samples heads --report edit.json --record
 
 measures all that the card states (models/training/measure), writes it as JSON, prints it as Markdown, and puts the
@@ -26,6 +31,7 @@ import yaml
 
 from models.checkpoint import load_checkpoint
 from models.errors import UserError
+from models.refine_encoder import RefineEncoder, load_refine_encoder
 from models.styleganex import StyleGANEX
 from models.training.batches import Batch, as_tensor
 from models.training.data import HELD_OUT, load_photographs, make_example
@@ -35,6 +41,7 @@ from models.training.measure.report import Material, measure
 from models.training.pairs import PairSettings, PairSource
 from models.training.proportions import Proportions
 from models.training.record import RECORDS, put_measured
+from models.training.refine import render_with_tokens
 from models.training.samples import open_samples
 
 HEADS_HELD_OUT = 40
@@ -58,10 +65,16 @@ def held_out_batch(count: int, size: int, seed: int = 1) -> Batch:
     return Batch(*(as_tensor(column) for column in zip(*rows, strict=True)))
 
 
-@torch.inference_mode()
-def compare(net: StyleGANEX, batch: Batch) -> dict[str, Score]:
-    """Scores against batch.y: of the network; where the source is a picture, of it and of its bilateral filter too."""
+@torch.no_grad()
+def compare(net: StyleGANEX, batch: Batch, encoder: RefineEncoder | None = None) -> dict[str, Score]:
+    """Scores against batch.y: of the network; where the source is a picture, of it and of its bilateral filter too.
+
+    Args:
+        encoder: also of the network under the tokens that this one finds for each scene.
+    """
     candidates = {"network": render(net, batch).image}
+    if encoder is not None:
+        candidates["with tokens"] = render_with_tokens(net, encoder, batch).image
     if batch.x.shape[1] == 3:
         smooth = [cv2.bilateralFilter(picture, -1, 25.0, 3.0) for picture in _to_pictures(batch.x)]
         candidates |= {"source": batch.x, "bilateral filter": as_tensor(smooth)}
@@ -112,6 +125,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--input", default="image", choices=["image", "sketch", "parsing"])
     parser.add_argument("--target", default="image")
     parser.add_argument("--factor", type=float, help="super-resolution: degrade the input, 4 to 48 as the task does")
+    parser.add_argument("--encoder", type=Path, metavar="FILE", help="of tokens (RefineStyle): what do they gain?")
     full = parser.add_argument_group("everything that a card states")
     full.add_argument("--report", type=Path, metavar="JSON", help="measure all and write it here")
     full.add_argument("--held-out", type=int, default=HEADS_HELD_OUT, help="the last so many samples are measured on")
@@ -124,6 +138,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     asked = parser.parse_args(arguments)
     if asked.report is not None and asked.samples is None:
         parser.error("--report needs --samples")
+    if asked.report is not None and asked.encoder is not None:
+        parser.error("--encoder is compared alone: leave --report out")
     return asked
 
 
@@ -148,7 +164,8 @@ def _compare(asked: argparse.Namespace) -> None:
         degrade = None if asked.factor is None else (asked.factor, asked.factor)
         settings = PairSettings(input=asked.input, target=asked.target, degrade=degrade, held_out=6)
         batch = sample_batch(net, asked.samples, settings)
-    for name, score in compare(net, batch).items():
+    encoder = None if asked.encoder is None else load_refine_encoder(net, asked.encoder)
+    for name, score in compare(net, batch, encoder).items():
         print(f"{name:18} PSNR {score.psnr:6.2f} dB   SSIM {score.ssim:.4f}")
 
 
@@ -158,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         (_compare if asked.report is None else _report)(asked)
     except UserError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
     return 0
 

@@ -131,7 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.recipe is not None:
             _write_record(asked)
     except UserError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
     return 0
 

@@ -82,17 +82,7 @@ class RefineLearner:
         if isinstance(self.tokens, Refinement):
             with refined(self.net, self.tokens.weights(self.net)):
                 return render(self.net, batch)
-        if batch.aligned is None:
-            raise ValueError("RefineLearner: tokens per picture need aligned crops")
-        with torch.no_grad():
-            drawn = reconstruction(self.net, batch.aligned)
-        crops = batch.x.shape[0] // batch.aligned.shape[0]
-        results = []
-        for i, table in enumerate(self.tokens(batch.aligned, drawn)):  # each picture has kernels of its own
-            own = Batch(batch.x[i * crops : (i + 1) * crops], batch.y, batch.aligned[i : i + 1])
-            with refined(self.net, add_residuals(self.net, table)):
-                results.append(render(self.net, own))
-        return Drawn(torch.cat([r.image for r in results]), torch.cat([r.wplus for r in results]), None)
+        return render_with_tokens(self.net, self.tokens, batch)
 
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`."""
@@ -127,9 +117,9 @@ class RefineLearner:
     def write(self, folder: Path, metadata: dict[str, str]) -> None:
         """See `Learner.write`: the tokens, or the encoder of tokens."""
         if isinstance(self.tokens, Refinement):
-            save_refine(self.tokens, folder / self.file, self._metadata | metadata)
+            save_refine(self.tokens.tokens(), folder / self.file, self._metadata | metadata)
         else:
-            save_refine_encoder(self.tokens, folder / self.file, self._metadata | metadata)
+            save_refine_encoder(self.net, self.tokens, folder / self.file, self._metadata | metadata)
 
     def state(self) -> dict[str, Any]:
         """See `Learner.state`."""
@@ -150,3 +140,18 @@ class RefineLearner:
     def close(self) -> None:
         """See `Learner.close`."""
         self.source.close()
+
+
+def render_with_tokens(net: StyleGANEX, encoder: RefineEncoder, batch: Batch) -> Drawn:
+    """As `render`, each scene of a batch under the tokens that `encoder` finds for its style crop."""
+    if batch.aligned is None:
+        raise ValueError("render_with_tokens: tokens per picture need aligned crops")
+    with torch.no_grad():
+        drawn = reconstruction(net, batch.aligned)
+    crops = batch.x.shape[0] // batch.aligned.shape[0]
+    results = []
+    for i, table in enumerate(encoder(batch.aligned, drawn)):  # each picture has kernels of its own
+        own = Batch(batch.x[i * crops : (i + 1) * crops], batch.y, batch.aligned[i : i + 1])
+        with refined(net, add_residuals(net, table)):
+            results.append(render(net, own))
+    return Drawn(torch.cat([r.image for r in results]), torch.cat([r.wplus for r in results]), None)

@@ -35,12 +35,12 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline import directions
     from pipeline.resources import choose_device
     from pipeline.sample import parse_seeds
-    from stages.output import check_output
+    from stages.output import check_output, check_tensor_file
 
     method, seeds = arguments.method, parse_seeds(arguments.seeds)
     strengths = directions.parse_strengths(arguments.strengths, method)
     output = Path(arguments.output or f"output/{Path(arguments.model).stem}_{method}.safetensors")
-    directions.check_file(output, arguments.overwrite)
+    check_tensor_file(output, "directions", arguments.overwrite, [Path(arguments.model)])
     sheet = None if arguments.no_sheet else Path(arguments.sheet or output.with_suffix(".png"))
     if sheet is not None:
         check_output(Path(arguments.image or arguments.model), sheet, arguments.overwrite)

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -5,8 +7,8 @@ from safetensors.torch import load_file, save_file
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.config import SIZES, ModelConfig
 from models.errors import CheckpointError
-from models.refine import KIND, Refinement, load_refine, modulated, refined, save_refine
-from models.refine_encoder import RefineEncoder, load_refine_encoder, reconstruction, save_refine_encoder, weights_for
+from models.refine import KIND, Refinement, add_residuals, load_refine, modulated, refined, save_refine
+from models.refine_encoder import RefineEncoder, load_refine_encoder, reconstruction, save_refine_encoder
 from models.styleganex import StyleGANEX
 
 
@@ -37,7 +39,7 @@ def test_fresh_tokens_and_rank_zero_change_no_bit(net, tmp_path):
         fresh = Refinement(net, rank)
         with refined(net, fresh.weights(net)):
             assert torch.equal(picture(net), plain)
-        save_refine(fresh, tmp_path / "fresh.safetensors")
+        save_refine(fresh.tokens(), tmp_path / "fresh.safetensors")
         load_refine(net, tmp_path / "fresh.safetensors")
         assert torch.equal(picture(net), plain)
 
@@ -61,7 +63,7 @@ def test_file_gives_what_training_saw(net, tokens, tmp_path):
     assert torch.equal(picture(net), plain)  # nothing stays behind
     assert (wanted - plain).abs().max() > 0.01
     path = tmp_path / "style.safetensors"
-    save_refine(tokens, path, {"style": "test"})
+    save_refine(tokens.tokens(), path, {"style": "test"})
     save_checkpoint(net, tmp_path / "net.safetensors")
     again = load_refine(load_checkpoint(tmp_path / "net.safetensors"), path)
     assert (picture(again) - wanted).abs().max() < 5e-3 * wanted.abs().max()
@@ -105,7 +107,7 @@ def test_foreign_files_are_refused_and_change_nothing(net, tokens, tmp_path):
     save_checkpoint(net, path)
     with pytest.raises(CheckpointError, match="no refinement"):
         load_refine(net, path)
-    save_refine(tokens, path)
+    save_refine(tokens.tokens(), path)
     lite = StyleGANEX(SIZES["lite"])
     with pytest.raises(CheckpointError, match=r"conv1\.conv"):
         load_refine(lite, path)
@@ -141,18 +143,27 @@ def test_encoder_of_tokens_starts_at_nothing_and_tells_pictures_apart(net):
 
 
 @torch.no_grad()
-def test_encoder_of_tokens_from_its_file_gives_the_same_kernels(net, tmp_path):
+def test_encoder_of_tokens_from_its_file_gives_the_same_tokens(net, tmp_path):
     made = RefineEncoder(net, rank=1, width=16).eval()
     for layer in made.to_p:
         layer.get_parameter("weight").normal_(0, 0.1)
     path = tmp_path / "encoder.safetensors"
-    save_refine_encoder(made, path)
+    save_refine_encoder(net, made, path)
     aligned = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(2)) * 2 - 1
-    first, second = (weights_for(net, encoder, aligned) for encoder in (made, load_refine_encoder(net, path)))
-    assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
-    plain = picture(net)
-    with refined(net, first):
-        assert (picture(net) - plain).abs().max() > 1e-3
+    drawn = reconstruction(net, aligned)
+    (first,), (second,) = (encoder(aligned, drawn) for encoder in (made, load_refine_encoder(net, path)))
+    assert all(torch.allclose(first[name].p, second[name].p, atol=1e-5) for name in first)
+    with refined(net, add_residuals(net, first)):
+        wanted = picture(net)
+    assert (wanted - picture(net)).abs().max() > 1e-3
+    with pytest.raises(CheckpointError, match="an encoder of tokens") as caught:
+        load_refine(net, path)
+    assert f"refine FACE.png --encoder {path}" in caught.value.remedy
+    save_refine(first, tmp_path / "tokens.safetensors")
+    again = load_refine(copy.deepcopy(net), tmp_path / "tokens.safetensors")
+    assert (picture(again) - wanted).abs().max() < 5e-3 * wanted.abs().max()
+    with pytest.raises(CheckpointError, match="other weights"):
+        load_refine_encoder(again, path)
     with pytest.raises(CheckpointError, match="for this network"):
         load_refine_encoder(StyleGANEX(SIZES["lite"]), path)
     save_checkpoint(net, path)

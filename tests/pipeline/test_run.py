@@ -153,11 +153,11 @@ def test_ranges_sizes_and_single_images(sample_clip, portrait, tmp_path, loader)
 def test_tokens_are_laid_over_the_model(sample_clip, loader, tmp_path):
     net = loader.load(settings()).model.net
     tokens = Refinement(net, rank=1)
-    save_refine(tokens, tmp_path / "none.safetensors")
+    save_refine(tokens.tokens(), tmp_path / "none.safetensors")
     with torch.no_grad():
         for parameter in tokens.parameters():
             parameter.normal_(generator=torch.Generator().manual_seed(0))
-    save_refine(tokens, tmp_path / "some.safetensors")
+    save_refine(tokens.tokens(), tmp_path / "some.safetensors")
     config = settings(read__end=1)
     plain, same, other = (
         next(iter(stream(sample_clip, config=config, overrides={"refine": path} if path else {}))).image

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _write(asked)
     except UserError as error:
-        print(f"error: {error.what}\n  fix: {error.remedy}", file=sys.stderr)
+        print(f"error: {error.what}\nhint: {error.remedy}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)

@@ -184,7 +184,7 @@ def test_layers_are_swapped_from_the_command_line_or_the_mistake_is_named(tmp_pa
         assert main(arguments) == 2
         error, fix = capsys.readouterr().err.splitlines()
         assert what in error
-        assert fix.startswith("  fix: ")
+        assert fix.startswith("hint: ")
 
 
 def test_discriminator_sees_other_samples_of_its_group():

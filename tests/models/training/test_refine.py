@@ -6,9 +6,12 @@ import torch
 
 from models.config import SIZES
 from models.refine import load_refine
+from models.refine_encoder import RefineEncoder
 from models.styleganex import StyleGANEX
+from models.training.batches import Batch
 from models.training.encoder import render
 from models.training.encoder_losses import LossSettings
+from models.training.evaluate import compare
 from models.training.log import read_losses
 from models.training.loop import Run
 from models.training.pairs import PairSettings, PairSource
@@ -21,10 +24,10 @@ from tests.models.training.drawn_heads import make_samples
 L2 = LossSettings(l2=1, perceptual_weight=0, identity=0, w_norm=0)
 
 
-def learner(folder: Path, kind: str, precision: str = "fp32") -> RefineLearner:
+def learner(folder: Path, kind: str, precision: str = "fp32", target: str = "toon3d", **data: Any) -> RefineLearner:
     torch.manual_seed(5)
     net = StyleGANEX(SIZES["tiny"])
-    pairs = PairSettings(target="toon3d", scenes=1, view=ViewSettings(crop_px=(64, 64)))
+    pairs = PairSettings(target=target, scenes=1, **data, view=ViewSettings(crop_px=(64, 64)))
     source = PairSource(SampleFolder(folder), pairs, net.config, 0)
     settings: Any = {"kind": kind, "rank": 2, "width": 16, "precision": precision}
     rates = OptimizerSettings(learning_rate=0.03 if kind == "domain" else 0.003, warmup=0, decay="none")
@@ -45,6 +48,25 @@ def test_tokens_alone_lower_the_loss_and_the_network_stays(folder, kind):
     losses = [made.step(index, 15)["loss"] for index in range(15)]
     assert losses[-1] < 0.9 * losses[0]
     assert all(torch.equal(value, before[key]) for key, value in made.net.state_dict().items())
+
+
+def test_tokens_per_picture_draw_pictures_that_were_held_out_closer(tmp_path):
+    made = learner(make_samples(tmp_path, 6, 96), "picture", target="image", crops=1, held_out=2)
+    generator = made.net.generator
+    for to_rgb in (generator.to_rgb1, *generator.to_rgbs):  # pale pictures: none of the error is cut off
+        to_rgb.conv.weight.mul_(0.1)  # pyright: ignore
+    held_out = Batch(*(part[:2] for part in made.source.preview()[:3]))
+    assert isinstance(made.tokens, RefineEncoder)
+    before = compare(made.net, held_out, made.tokens)
+    assert before["with tokens"].psnr == pytest.approx(before["network"].psnr, abs=1e-3)
+    for index in range(40):
+        made.step(index, 40)
+    after = compare(made.net, held_out, made.tokens)
+    swapped = compare(made.net, held_out._replace(aligned=held_out.aligned.flip(0)), made.tokens)
+    own, others = (scores["with tokens"].psnr - scores["network"].psnr for scores in (after, swapped))
+    assert after["network"] == before["network"]
+    assert own > 1
+    assert own > others + 0.2  # the tokens are of this face, not of any
 
 
 def test_first_loss_is_that_of_the_plain_network_and_a_resumed_run_repeats(folder, tmp_path):
