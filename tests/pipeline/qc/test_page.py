@@ -135,6 +135,11 @@ def test_mistakes_are_two_lines_and_exit_2(clips, tmp_path, capsys):
         report_path(lone).write_text(text, encoding="utf-8")
         assert run(["qc", str(clips[0]), str(lone)]) == 2
         assert complaint in capsys.readouterr().err
+    whole = json.loads(report_path(clips[1]).read_text(encoding="utf-8"))
+    for name in ("config", "shots"):
+        report_path(lone).write_text(json.dumps(whole | {name: None}), encoding="utf-8")
+        assert run(["qc", str(clips[0]), str(lone)]) == 2
+        assert f"{name} is missing" in capsys.readouterr().err
     assert run(["qc", *map(str, clips), "-o", str(tmp_path / "none" / "p.html"), "--no-metrics"]) == 2
     assert run(["qc", *map(str, clips), "--side", "0"]) == 2
 
