@@ -26,10 +26,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the table or JSON; exit status 0, or 1 when a metric is past its limit."""
     from models.zoo import load_model
     from pipeline.metrics import load_flicker_config, measure
-    from pipeline.metrics.junit import to_junit, write_text
+    from pipeline.metrics.junit import check_target, to_junit, write_text
     from pipeline.metrics.model import model_equivariance
     from pipeline.resources import choose_device
 
+    if arguments.junit:
+        check_target(Path(arguments.junit))
     config = load_flicker_config(arguments.config)
     model = load_model(arguments.model, (), choose_device(arguments.device)) if arguments.model else None
     report = measure(

@@ -12,8 +12,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--page", help="HTML file; default OUTPUT.qc.html")
     parser.add_argument("--no-metrics", action="store_true", help="do not measure flicker: quicker, with fewer plots")
     parser.add_argument("--config", help="YAML file of flicker thresholds, e.g. configs/flicker.yaml")
-    parser.add_argument("--side", type=int, default=640, help="longer side of the embedded pictures, in pixels")
-    parser.add_argument("--mb", type=float, default=3.0, help="megabytes of pictures; more frames fit into more")
+    parser.add_argument("--side", type=int, default=640, help="longest side of the embedded pictures, in pixels")
+    parser.add_argument("--mb", type=float, default=12.0, help="megabytes of pictures; finer ones fit into more")
 
 
 def run(arguments: argparse.Namespace) -> int:

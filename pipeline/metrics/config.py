@@ -41,8 +41,9 @@ class FrozenCheck(Section):
 
     share: float = Field(default=0.15, ge=0, le=1)
     """Share of its usual change below which the output stands still."""
-    moving: float = Field(default=1.0, gt=0)
-    """Mean change of the input, in 8-bit levels, from which on it moves."""
+    moving: float = Field(default=1.5, gt=0)
+    """Change of the input, in 8-bit levels, from which on it moves: a mean that each pixel's own change weighs, so that
+    a still background does not hide what moves before it."""
 
 
 class TimingCheck(Section):
@@ -101,7 +102,8 @@ class FlickerConfig(Section):
     high_frequency_energy: Check = Check(mean=2.5, outlier=8, rise=5)
     """Ratio of the energies of second temporal differences, output over input; single frames by its root, in levels."""
     pop: Check = Check(outlier=6, rise=0.6)
-    """Difference of a frame from both its neighbours, over areas and with motion taken away, in levels."""
+    """Difference of a frame from both its neighbours, over areas and with motion taken away, in levels. Where the input
+    jerks more than is usual in its shot, `rise` is that many times larger."""
     shake: Check = Check(mean=0.2, frame=0.4)
     """Shift of a whole region that the input's motion does not explain, in pixels of the input."""
     color_offset: Check = Check(mean=0.8, frame=1.5)

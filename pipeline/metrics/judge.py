@@ -32,6 +32,8 @@ class _Rule(NamedTuple):
     """Of single values."""
     between: bool
     """Values belong to pairs of neighbours, not to frames."""
+    pace: str | None = None
+    """Column of the input, an energy: a frame must rise by as much more as its root there is above the usual one."""
 
 
 def _same(values: Values) -> Values:
@@ -47,7 +49,7 @@ RULES = (
     _Rule("frame_difference_error", "change_error", "input_change", False, _same, 1.0, "levels", True),
     _Rule("warping_error", "output_warp", "input_warp", True, _root_levels, 1.0, "levels", True),
     _Rule("high_frequency_energy", "output_energy", "input_energy", True, np.sqrt, 1.0, "levels", False),
-    _Rule("pop", "output_pop", "input_pop", False, _same, 0.5, "levels", False),
+    _Rule("pop", "output_pop", "input_pop", False, _same, 0.5, "levels", False, "input_energy"),
     _Rule("shake", "shake", None, False, _same, 0.0, "px", True),
     _Rule("color_offset", "color_offset", None, False, _same, 0.0, "levels", True),
     _Rule("landmark_jitter", "output_jitter", "input_jitter", True, _same, 0.002, "eye distances", False),
@@ -94,7 +96,7 @@ def _still(series: Series, config: FlickerConfig, lossless: bool) -> Iterator[Ve
 
 
 def _frozen(series: Series, config: FlickerConfig) -> Iterator[Verdict]:
-    frames, (moved, drawn) = series.columns("input_change", "output_change")
+    frames, (moved, drawn) = series.columns("input_motion", "output_motion")
     if not frames or moved.sum() < LEAST_CHANGE * len(frames):
         return
     usual = float(np.median(drawn / (moved + 1.0)))
@@ -130,8 +132,14 @@ def _timing(series: Series, config: FlickerConfig) -> Iterator[Verdict]:
         )  # fmt: skip
 
 
+def _pace(energy: Values) -> Values:
+    """How many times each root is above the usual one, at least 1: where the input jerks, its flow is less exact."""
+    jerk = np.sqrt(energy)
+    return np.maximum(jerk / max(float(np.median(jerk)), LEAST_CHANGE), 1.0)
+
+
 def _by_rule(series: Series, rule: _Rule, check: Check) -> Verdict | None:
-    names = [rule.output] if rule.input is None else [rule.output, rule.input]
+    names = [name for name in (rule.output, rule.input, rule.pace) if name is not None]
     frames, columns = series.columns(*names)
     if not frames:
         return None
@@ -147,10 +155,11 @@ def _by_rule(series: Series, rule: _Rule, check: Check) -> Verdict | None:
     if check.frame is not None:
         flagged |= single > check.frame
     if check.outlier is not None:
-        flagged |= outliers(single, reference, check.outlier, check.rise, rule.floor)
+        rise = check.rise * (_pace(columns[-1]) if rule.pace is not None else np.ones(len(frames)))
+        flagged |= outliers(single, reference, check.outlier, rise, rule.floor)
     numbers = [frame for frame, bad in zip(frames, flagged, strict=True) if bad]
     if rule.between:
-        blamed = frames_between(numbers, frames)
+        blamed = frames_between(numbers, set(frames))
     else:
         blamed = peaks(numbers, dict(zip(frames, single.tolist(), strict=True)))
     over = measurable and check.mean is not None and value > check.mean

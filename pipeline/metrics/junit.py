@@ -6,6 +6,7 @@ import os
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+from pipeline.errors import ConfigError
 from pipeline.metrics.report import FlickerReport
 from pipeline.metrics.verdict import Verdict
 
@@ -22,6 +23,18 @@ def to_junit(report: FlickerReport) -> str:
         _add_case(suite, verdict)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def check_target(path: Path) -> None:
+    """See that a file can be made under this name, before the work that goes into it.
+
+    Raises:
+        ConfigError: its folder is missing or cannot be written, or the name is that of a folder.
+    """
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder", "name a file in it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path.parent}: no folder that can be written", "make it, or name another one")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -54,6 +54,8 @@ class Learned:
         if pair.source is None or pair.result is None:
             return
         shot = self._shots.setdefault(pair.shot, _Shot())
+        if pair.apart:
+            shot.last = shot.before = None
         if self._identity is not None and face is not None:
             codes = [self._identity(_codes(picture), face.source) for picture in (pair.source, pair.result)]
             self._compare(shot, pair.index, codes[0], codes[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from models.blazeface import BlazeFaceDetector
 from models.errors import CheckpointError
 from models.faces import FaceDetector
+from pipeline.errors import ConfigError
 from pipeline.metrics.config import FlickerConfig
 from pipeline.metrics.judge import judge
 from pipeline.metrics.learned import Learned
@@ -22,6 +22,7 @@ from pipeline.metrics.matte import Matte, WholeFrame, opened
 from pipeline.metrics.meter import Meter
 from pipeline.metrics.pairs import Pair, PairReader
 from pipeline.metrics.report import FlickerReport
+from pipeline.metrics.told import read_told
 from pipeline.metrics.verdict import Verdict
 from stages.read import ReadConfig
 from stages.shots import ShotsConfig
@@ -47,22 +48,26 @@ def measure(
         source, result: video, image sequence or image, before and after the render.
         matte: where the render took place: a matte clip (its first frame belongs to `start`), `full` for everywhere,
             `auto` for where the pictures differ (`Difference`).
-        start, end: range of the input that was rendered; None: by the render's report beside the output, else all.
+        start, end: range of the input that was rendered, the last one excluded; None: by the render's report beside the
+            output, else all. The report tells, too, where shots begin and where other faces were drawn than before.
 
     Returns:
         Verdicts per metric, shot and region; `passed` is False when one is past its limit.
 
     Raises:
-        UserError: a clip cannot be read.
+        UserError: a clip cannot be read; there is no such range.
     """
     settings, began = config or FlickerConfig(), time.perf_counter()
-    told = _render_report(Path(result))
-    read = told.get("config", {}).get("read", {})
-    first = read.get("start", 0) if start is None else start
-    last = read.get("end") if end is None else end
-    cuts = tuple(shot["first_frame"] for shot in told.get("shots", []))
-    shots = ShotsConfig(cuts=cuts) if cuts else ShotsConfig()
-    reader = PairReader.open(source, result, ReadConfig(start=first, end=last), shots, settings.max_side)
+    told = read_told(Path(result))
+    first = told.start if start is None else start
+    last = told.end if end is None else end
+    if first < 0 or (last is not None and last <= first):
+        raise ConfigError(
+            f"frames {first} to {last} of {source}: no such range", "give a start of 0 or more, and an end above it"
+        )
+    read = ReadConfig(start=first, end=last)
+    shots = ShotsConfig(cuts=told.cuts) if told.cuts else ShotsConfig()
+    reader = PairReader.open(source, result, read, shots, settings.max_side, told.changes)
     detector, excuse = _detector()
     pixel = reader.source.upright_size[0] / reader.size[0]
     report = FlickerReport(str(source), str(result), config=settings.model_dump(mode="json"))
@@ -147,12 +152,3 @@ def _detector() -> tuple[FaceDetector | None, str]:
         return BlazeFaceDetector(), ""
     except CheckpointError as error:
         return None, error.what
-
-
-def _render_report(output: Path) -> dict[str, Any]:
-    """OUTPUT.report.json where there is one: it knows the rendered range and where shots begin."""
-    try:
-        data = json.loads(output.with_name(f"{output.name}.report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -120,6 +120,8 @@ class Meter:
             measured.missing.append(pair.index)
             self._held.clear()
             return None
+        if pair.apart:
+            self._held.clear()
         self._held.append(self._hold(pair, pair.source, pair.result))
         if len(self._held) >= 2:
             self._measure_pair(*list(self._held)[-2:])

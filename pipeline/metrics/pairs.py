@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,6 +34,8 @@ class Pair:
     """At the source's size. None: the output has no frame at this time."""
     repeated: bool = False
     """The input frame has the same samples as the one before it, bit for bit."""
+    apart: bool = False
+    """Other faces were drawn than in the frame before, so that nothing is measured across."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +54,22 @@ class PairReader:
     shots: ShotsConfig
     max_side: int = 1920
     """Longer side in pixels at which pictures are compared; larger ones are reduced."""
+    changes: Collection[int] = ()
+    """Input frames in which other faces were drawn than in the frame before."""
 
     @classmethod
     def open(
-        cls, source: str | Path, result: str | Path, read: ReadConfig, shots: ShotsConfig, max_side: int
+        cls,
+        source: str | Path,
+        result: str | Path,
+        read: ReadConfig,
+        shots: ShotsConfig,
+        max_side: int,
+        changes: Collection[int] = (),
     ) -> PairReader:
         """Probe both clips. Damaged frames are repeated, not refused: what was rendered from them is compared too."""
-        return cls(probe(source), probe(result), read.model_copy(update={"on_corrupt": "repeat"}), shots, max_side)
+        lenient = read.model_copy(update={"on_corrupt": "repeat"})
+        return cls(probe(source), probe(result), lenient, shots, max_side, changes)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -95,7 +106,8 @@ class PairReader:
             frame, shot = item.frame, item.shot
             partner = out if out is not None and late <= near else None
             repeated = before is not None and _same(before, frame)
-            yield Pair(frame.index, shot, self._picture(frame), partner and self._picture(partner), repeated)
+            drawn = partner and self._picture(partner)
+            yield Pair(frame.index, shot, self._picture(frame), drawn, repeated, frame.index in self.changes)
             before, item = frame, next(inputs, None)
             if partner is not None:
                 out = next(outputs, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,7 +42,7 @@ class Series:
 
 
 def outliers(
-    values: Values, reference: Values | None, deviations: float, rise: float, floor: float
+    values: Values, reference: Values | None, deviations: float, rise: Values | float, floor: float
 ) -> NDArray[np.bool_]:
     """Values far above what is usual in the shot.
 
@@ -63,21 +63,21 @@ def outliers(
     return (quotients > line) & (values > usual * base + rise)
 
 
-def frames_between(flagged: Iterable[int], pairs: Sequence[int]) -> list[int]:
+def frames_between(flagged: Iterable[int], pairs: Collection[int]) -> list[int]:
     """Flagged pairs → the frames to blame.
 
     A pair is named by its later frame. A single flagged pair is a step: its later frame. A frame that is wrong alone
     shows in the pair before and the pair after it, so of a run of flagged pairs the last one's later frame is innocent,
-    unless the shot ends there. Of a flagged first pair both frames are suspect.
+    unless no pair follows. Of a flagged pair that follows none both frames are suspect.
 
     Args:
         flagged: later frames of the flagged pairs.
-        pairs: later frames of all pairs of the shot, ascending.
+        pairs: later frames of all pairs of the shot.
     """
     blamed: set[int] = set()
     for first, last in runs(flagged):
-        end = last if first == last or last == pairs[-1] else last - 1
-        begin = first - 1 if first == pairs[0] else first
+        end = last if first == last or last + 1 not in pairs else last - 1
+        begin = first if first - 1 in pairs else first - 1
         blamed.update(range(begin, end + 1))
     return sorted(blamed)
 

@@ -18,14 +18,19 @@ def changes(
     """First differences of neighbours, (earlier, later), in 8-bit levels per region.
 
     input_change: mean|Δx|; output_change: mean|Δy|; change_error: mean|Δy − Δx| (arXiv 2102.05822, pixel form).
+    input_motion, output_motion: the means of |Δx| and |Δy| with |Δx| as the weight: the change where the input changes,
+    however much of the region stands still.
     """
     moved, drawn = source[1] - source[0], result[1] - result[0]
-    maps = {
-        "input_change": _mean_of_channels(np.abs(moved)),
-        "output_change": _mean_of_channels(np.abs(drawn)),
-        "change_error": _mean_of_channels(np.abs(drawn - moved)),
-    }
-    return _by_region(maps, regions, LEVELS)
+    before, after = _mean_of_channels(np.abs(moved)), _mean_of_channels(np.abs(drawn))
+    error = _mean_of_channels(np.abs(drawn - moved))
+    maps = {"input_change": before, "output_change": after, "change_error": error}
+    products = {"input_motion": before * before, "output_motion": before * after}
+    found, weighted = _by_region(maps, regions, LEVELS), _by_region(products, regions, LEVELS * LEVELS)
+    for region, values in found.items():
+        weight = max(values["input_change"], 1e-6)
+        values.update({name: value / weight for name, value in weighted[region].items()})
+    return found
 
 
 def wobbles(

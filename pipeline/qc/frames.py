@@ -1,4 +1,4 @@
-"""The strip of the page: frames of input and output, side by side, small, and bounded in number and in bytes."""
+"""The strip of the page: frames of input and output, side by side, small, and bounded in bytes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pipeline.metrics.pairs import PairReader, Picture
 from stages.read import ReadConfig
 from stages.shots import ShotsConfig
 
-QUALITY = 80
-"""Of the WebP pictures."""
+LOOKS = ((1.0, 80), (0.75, 70), (0.5, 60))
+"""(share of the longer side, quality of the WebP pictures): the later ones are tried before frames are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,11 @@ class StripFrame:
 
 @dataclass(slots=True)
 class Strip:
-    """Takes frames in order and keeps every 1st, 2nd, 4th … of them, whatever the limits allow.
+    """Takes frames in order and keeps every 1st, 2nd, 4th … of them, whatever the limit allows.
 
-    The clip's length need not be known: when a limit is passed, every second frame is dropped and the step doubles.
+    The clip's length need not be known: when the limit is passed, every second frame is dropped and the step doubles.
     """
 
-    most: int
-    """Frames kept at the regular step."""
     budget: int
     """Characters kept at the regular step."""
     wanted: Collection[int] = ()
@@ -65,7 +63,7 @@ class Strip:
         """Keep a frame that `wants` has asked for."""
         self.frames.append(frame)
         regular = [kept for kept in self.frames if self._is_regular(kept.index)]
-        while len(regular) > max(self.most, 1) or (len(regular) > 1 and sum(f.size for f in regular) > self.budget):
+        while len(regular) > 1 and sum(f.size for f in regular) > self.budget:
             self.step *= 2
             regular = [kept for kept in regular if self._is_regular(kept.index)]
             self.frames = [kept for kept in self.frames if self.wants(kept.index)]
@@ -79,36 +77,51 @@ def read_strip(
     result: Path,
     read: ReadConfig,
     *,
-    side: int = 640,
-    most: int = 240,
-    budget: int = 4_000_000,
+    side: int,
+    budget: int,
     wanted: Collection[int] = (),
 ) -> Strip:
-    """Read both clips once, in lockstep, and keep a strip of them.
+    """Read both clips in lockstep and keep a strip of them: every frame, in the best of `LOOKS` that the budget allows.
+
+    Where not even the last one allows it, frames are left out.
 
     Args:
         read: range of the input that was rendered.
-        side: longer side of the pictures, in pixels.
-        most, budget: see `Strip`; `wanted` frames come on top.
+        side: longer side of the pictures, in pixels, at most.
+        budget: see `Strip`; `wanted` frames come on top.
 
     Raises:
         MediaError: a clip cannot be read.
     """
-    reader = PairReader.open(source, result, read, ShotsConfig(enabled=False), side)
-    strip = Strip(most, budget, frozenset(wanted))
+    *better, last = LOOKS
+    for look in better:
+        strip = _strip(source, result, read, side, Strip(budget, wanted), look, thin=False)
+        if strip.step == 1:
+            return strip
+    return _strip(source, result, read, side, Strip(budget, wanted), last, thin=True)
+
+
+def _strip(
+    source: Path, result: Path, read: ReadConfig, side: int, strip: Strip, look: tuple[float, int], *, thin: bool
+) -> Strip:
+    """Fill the strip; without `thin`, only until it has to leave frames out."""
+    share, quality = look
+    reader = PairReader.open(source, result, read, ShotsConfig(enabled=False), max(round(side * share), 1))
     strip.width, strip.height = reader.size
     with contextlib.closing(reader.stream()) as pairs:
         for pair in pairs:
             if pair.source is not None and strip.wants(pair.index):
-                after = data_uri(pair.result) if pair.result is not None else None
-                strip.add(StripFrame(pair.index, data_uri(pair.source), after))
+                after = data_uri(pair.result, quality) if pair.result is not None else None
+                strip.add(StripFrame(pair.index, data_uri(pair.source, quality), after))
+            if strip.step > 1 and not thin:
+                break
     return strip
 
 
-def data_uri(picture: Picture) -> str:
+def data_uri(picture: Picture, quality: int) -> str:
     """A picture [H, W, 3] R'G'B' in [0, 1] as the address of a WebP picture that holds itself."""
     levels = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
-    done, data = cv2.imencode(".webp", cv2.cvtColor(levels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY])
+    done, data = cv2.imencode(".webp", cv2.cvtColor(levels, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, quality])
     if not done:
         raise ValueError(f"OpenCV cannot encode a picture of {picture.shape}")
     return "data:image/webp;base64," + base64.b64encode(data.tobytes()).decode("ascii")

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from models.errors import UserError
 from pipeline.errors import ConfigError
 from pipeline.metrics import FlickerConfig, FlickerReport, measure
-from pipeline.metrics.junit import write_text
+from pipeline.metrics.junit import check_target, write_text
 from pipeline.qc.frames import Strip, read_strip
 from pipeline.qc.latents import latents_of, wplus_distances
 from pipeline.qc.record import Record, read_record
@@ -43,7 +43,7 @@ def write_page(
     metrics: bool = True,
     thresholds: FlickerConfig | None = None,
     side: int = 640,
-    pictures_mb: float = 3.0,
+    pictures_mb: float = 12.0,
 ) -> Path:
     """Make the page of a finished render from its two clips and the report beside the output.
 
@@ -51,8 +51,9 @@ def write_page(
         page: the file; None: OUTPUT.qc.html.
         metrics: measure flicker; False leaves out its plots and the worst frames, and takes less time.
         thresholds: of the metrics.
-        side: longer side of the embedded pictures, in pixels.
-        pictures_mb: megabytes of pictures, of which the page holds 4/3 as text.
+        side: longer side of the embedded pictures, in pixels, at most.
+        pictures_mb: megabytes of pictures, of which the page holds 4/3 as text. Where all frames do not fit, they
+            become smaller and coarser; then every second, fourth … is embedded, and the page says so.
 
     Raises:
         UserError: no report beside the output, a clip that cannot be read, or a page that cannot be written.
@@ -63,6 +64,7 @@ def write_page(
         raise ConfigError(
             f"pictures of {side} pixels in {pictures_mb:g} MB", "give 16 pixels or more, and more than 0 MB"
         )
+    check_target(target)
     config = thresholds or FlickerConfig()
     record = read_record(output)
     flicker = measure(source, output, config) if metrics else FlickerReport(str(source), str(output))

@@ -52,6 +52,9 @@ def read_record(output: Path) -> Record:
     tables = data.pop("per_frame", None) or {}
     frames = _table(path, tables.get("frames"), tuple(FRAME_COLUMNS))
     faces = _table(path, tables.get("faces"), tuple(FACE_COLUMNS))
+    for name, kind in (("config", dict), ("shots", list), ("decisions", dict)):
+        if not isinstance(data.get(name), kind):
+            raise ConfigError(f"{path}: {name} is missing or not what a render writes", _AGAIN)
     try:
         Fraction(data["clip"]["time_base"])
     except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:

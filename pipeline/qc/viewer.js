@@ -42,7 +42,7 @@ const viewer = (() => {
     return image;
   }
 
-  async function showPlace(next) {
+  async function showPlace(next, asked = null) { // asked: the frame that was asked for, where it may not be embedded
     if (!strip.length) return;
     place = Math.max(0, Math.min(strip.length - 1, next));
     const request = ++wanted;
@@ -50,7 +50,8 @@ const viewer = (() => {
     byId("scrub").value = String(rowOf.get(frame) ?? 0);
     const row = rowOf.get(frame);
     const time = row === undefined ? "" : `  ·  ${data.frames.time[row].toFixed(3)} s`;
-    byId("where").textContent = `frame ${frame}${time}`;
+    const instead = asked === null || asked === frame ? "" : `  ·  the nearest one embedded to frame ${asked}`;
+    byId("where").textContent = `frame ${frame}${time}${instead}`;
     for (const listener of listeners) listener(frame, row);
     const images = await Promise.all([picture(before), after === null ? null : picture(after)]);
     if (request !== wanted) return; // both pictures change together, or not at all
@@ -60,7 +61,7 @@ const viewer = (() => {
     byId("stage").dataset.frame = String(frame);
   }
 
-  const show = (frame) => showPlace(nearest(frame));
+  const show = (frame) => showPlace(nearest(frame), frame);
   const step = (by) => { stop(); return showPlace(place + by); };
 
   function setDivider(percent) {

@@ -50,6 +50,18 @@ def test_mistakes_are_two_lines_and_exit_2(clips, capsys, tmp_path):
     assert "no such file" in capsys.readouterr().err
     assert run(["flicker", clips["in"], clips["good"], "--config", str(tmp_path / "none.yaml")]) == 2
     assert run(["flicker", clips["in"], clips["good"], "--matte", str(tmp_path / "none.png")]) == 2
+    for bounds in (["--start", "-3"], ["--start", "8", "--end", "5"], ["--end", "0"]):
+        capsys.readouterr()
+        assert run(["flicker", clips["in"], clips["good"], *bounds]) == 2
+        assert "no such range" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "complaint"), [("none/j.xml", "no folder"), (".", "is a folder")])
+def test_a_file_that_cannot_be_written_is_known_before_measuring(clips, capsys, tmp_path, monkeypatch, name, complaint):
+    monkeypatch.setattr("pipeline.metrics.measure", lambda *_, **__: pytest.fail("it was measured"))
+    assert run(["flicker", clips["in"], clips["good"], "--junit", str(tmp_path / name)]) == 2
+    assert complaint in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_equivariance_of_a_model_is_reported(sample_clip, tmp_path, capsys):

@@ -36,6 +36,20 @@ def clip(count=COUNT, speed=1.0, seed=0, height=HEIGHT, width=WIDTH):
     return frames
 
 
+def locked(count=20, noise=0.0, radius=22):
+    """A still background, and before it a disc of `radius` pixels whose texture moves by about 0.4 pixels a frame."""
+    rng = np.random.default_rng(5)
+    background, big = texture(HEIGHT, WIDTH, 3), texture(160, 160, 9)
+    matte = cv2.circle(np.zeros((HEIGHT, WIDTH), np.float32), (72, 58), radius, 1, -1)
+    matte = cv2.GaussianBlur(matte, (0, 0), 1)[..., None]
+    frames = []
+    for k in range(count):
+        matrix = np.array([[1, 0, 0.4 * k + 2 * np.sin(k / 3) - 8], [0, 1, 1.2 * np.sin(k / 4) - 24]], np.float64)
+        moved = cv2.warpAffine(big, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_CUBIC)
+        frames.append(to_uint8(background + matte * (moved - background) + rng.normal(0, noise / 255, moved.shape)))
+    return frames
+
+
 def to_uint8(picture):
     return np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
 

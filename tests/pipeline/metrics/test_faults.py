@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.metrics import FlickerConfig, measure_arrays
 from pipeline.metrics.matte import Difference
-from tests.pipeline.metrics.makers import COUNT, FAULTS, FAULTY, alternating, clip, render
+from tests.pipeline.metrics.makers import COUNT, FAULTS, FAULTY, alternating, clip, locked, render
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +61,26 @@ def test_a_fault_is_named_by_its_frame(source, result, fault, frame):
     assert named(report)[0] == frame, report.table()
     if fault not in ("shown_again_and_late", "left_out_and_early"):
         assert set(named(report)) <= {frame - 1, frame, frame + 1}, report.table()
+
+
+@pytest.mark.parametrize("noise", [0, 2], ids=["clean", "grain"])
+def test_before_a_still_background_the_wrong_moment_is_named(noise):
+    """Most of the frame stands still: that must not hide that the rest shows the frame before, or the one after."""
+    frames = locked(noise=noise)
+    drawn = render(frames)
+    report = measure_arrays(frames, drawn, matte=Difference())
+    assert report.passed, report.table()
+    for fault in ("shown_again_and_late", "left_out_and_early"):
+        report = measure_arrays(frames, FAULTS[fault](drawn, 9), matte=Difference())
+        assert named(report)[0] == 9, f"{fault}\n{report.table()}"
+        assert "timing" in report.bad_frames[9]
+
+
+@pytest.mark.parametrize("noise", [0, 2], ids=["clean", "grain"])
+def test_a_small_thing_that_moves_is_no_fault(noise):
+    frames = locked(noise=noise, radius=5)
+    report = measure_arrays(frames, render(frames), matte=Difference())
+    assert report.passed, report.table()
 
 
 def test_alternating_offset_is_caught_everywhere(source, result):

@@ -82,6 +82,32 @@ def test_the_report_of_the_render_tells_range_and_shots(source, frames, tmp_path
     assert report.passed, report.table()
 
 
+def passed_through(frames):
+    """A render that leaves frames 10 to 14 as they are, and what its report says of its frames and faces."""
+    source, drawn = frames
+    drawn = [*drawn[:10], *source[10:15], *drawn[15:]]
+    numbers = list(range(len(drawn)))
+    touched = [int(not 10 <= n < 15) for n in numbers]
+    with_face = [n for n in numbers if touched[n]]
+    table = {
+        "frames": {"index": numbers, "touched": touched},
+        "faces": {"index": with_face, "track_id": [0] * len(with_face)},
+    }
+    return drawn, {"shots": [{"first_frame": 0}], "per_frame": table}
+
+
+def test_frames_that_pass_without_a_face_are_no_fault_where_the_report_says_so(source, frames, tmp_path):
+    drawn, told = passed_through(frames)
+    output = encode(tmp_path / "out.mp4", drawn)
+    assert {10, 15} <= set(measure(source, output).bad_frames), "without a report they are"
+    output.with_name("out.mp4.report.json").write_text(json.dumps(told))
+    report = measure(source, output)
+    assert report.passed, report.table()
+    faulty = encode(tmp_path / "faulty.mp4", FAULTS["lighter"](drawn, FAULTY + 4))
+    faulty.with_name("faulty.mp4.report.json").write_text(json.dumps(told))
+    assert list(measure(source, faulty).bad_frames) == [FAULTY + 4]
+
+
 def test_the_wrong_style_in_one_frame_is_named(portrait):
     """The embedded model, with a w+ that is a twentieth of the way to that of a random z in one frame.
 

@@ -31,6 +31,12 @@ def test_pairs_name_frames(flagged, frames):
     assert frames_between(flagged, PAIRS) == frames
 
 
+def test_a_pair_after_a_gap_names_both_of_its_frames():
+    pairs = {n for n in PAIRS if n != 10}
+    assert frames_between([11], pairs) == [10, 11]
+    assert frames_between([8, 9], pairs) == [8, 9]
+
+
 def test_a_spike_stands_out_and_noise_does_not():
     values = np.random.default_rng(0).normal(5, 0.5, 100)
     assert not outliers(values, None, 8, 1.0, 1.0).any()

@@ -19,8 +19,16 @@ def flat(left, right):
 
 def test_changes_are_means_per_region_in_levels():
     found = changes((flat(10, 100), flat(14, 100)), (flat(20, 50), flat(17, 52)), REGIONS)
-    assert found["inside"] == pytest.approx({"input_change": 4, "output_change": 3, "change_error": 7}, abs=1e-3)
-    assert found["outside"] == pytest.approx({"input_change": 0, "output_change": 2, "change_error": 2}, abs=1e-3)
+    columns = ("input_change", "output_change", "change_error", "input_motion", "output_motion")
+    for region, values in (("inside", (4, 3, 7, 4, 3)), ("outside", (0, 2, 2, 0, 0))):
+        assert found[region] == pytest.approx(dict(zip(columns, values, strict=True)), abs=1e-3)
+
+
+def test_motion_is_the_change_where_the_input_changes():
+    whole = {"inside": np.ones(SHAPE[:2], bool)}
+    found = changes((flat(10, 100), flat(14, 100)), (flat(20, 50), flat(17, 90)), whole)["inside"]
+    assert found["input_change"] == pytest.approx(2, abs=1e-3)
+    assert (found["input_motion"], found["output_motion"]) == pytest.approx((4, 3), abs=1e-3)
 
 
 def test_wobbles_cancel_steady_change():

@@ -3,7 +3,7 @@
 import numpy as np
 
 from pipeline.metrics.timing import Likeness, gains
-from tests.pipeline.metrics.makers import clip, render
+from tests.pipeline.metrics.makers import clip, locked, render
 
 
 def scores(source, result, reach=2):
@@ -35,6 +35,13 @@ def test_a_late_output_is_likest_to_the_frame_before():
         gain = gains(found[index])
         assert max(gain, key=lambda step: gain[step]) == -1
         assert gain[-1] > 0.1
+
+
+def test_a_still_background_does_not_hide_a_late_output():
+    frames = locked(12)
+    found = scores(frames, [frames[0], *render(frames)[:-1]])
+    late = [gains(found[index])[-1] for index in range(2, 12)]
+    assert sum(late) / len(late) > 0.2
 
 
 def test_missing_outputs_are_left_out():

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from pipeline.qc import write_page
 from tests.pipeline.qc.makers import COUNT, CUT, WRONG
 
 
@@ -108,6 +109,29 @@ def test_a_click_on_a_plot_shows_that_frame(opened):
     page.mouse.click(box["x"] + box["width"] * 0.75, box["y"] + 20)  # the second shot
     shown(page, CUT)
     assert complaints == []
+
+
+def test_a_frame_that_is_not_embedded_is_replaced_by_the_nearest_and_says_so(browser, clips, tmp_path):
+    file = write_page(*clips, page=tmp_path / "few.html", metrics=False, pictures_mb=0.01)
+    page = browser.new_page(viewport={"width": 1366, "height": 768})
+    page.goto(file.as_uri())
+    page.wait_for_selector("#stage[data-frame]")
+    embedded = page.evaluate("data.strip.frames.map(frame => frame[0])")
+    assert page.evaluate("data.strip.step") > 1
+    asked = next(n for n in range(3, COUNT) if n not in embedded)
+    over = page.locator('.plot[data-key="eyes"] .u-over')
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * asked / (COUNT - 1), box["y"] + box["height"] / 2)
+    nearest = min(embedded, key=lambda n: abs(n - asked))
+    shown(page, nearest)
+    where = page.locator("#where").inner_text()
+    assert f"frame {nearest} " in where
+    assert where.endswith(f"the nearest one embedded to frame {asked}")
+    page.keyboard.press("Home")
+    shown(page, embedded[0])
+    assert "nearest" not in page.locator("#where").inner_text()
+    page.close()
 
 
 def test_keys_step_frames_and_play_runs(opened):

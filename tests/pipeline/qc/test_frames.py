@@ -11,8 +11,9 @@ from stages.read import ReadConfig
 from tests.helpers import copy_clip, moving, write_clip
 
 
-def filled(count, most, budget=10**9, wanted=(), first=0):
-    strip = Strip(most, budget, frozenset(wanted))
+def filled(count, most, wanted=(), first=0):
+    """A strip with room for `most` frames."""
+    strip = Strip(20 * most, frozenset(wanted))
     for index in range(first, first + count):
         if strip.wants(index):
             strip.add(StripFrame(index, "x" * 10, "y" * 10))
@@ -25,12 +26,6 @@ def test_the_step_doubles_when_there_are_too_many(count, step):
     strip = filled(count, 8, first=5)
     assert strip.step == step
     assert [frame.index for frame in strip.frames] == list(range(5, 5 + count, step))
-
-
-def test_bytes_are_a_limit_too():
-    strip = filled(100, 1000, budget=200)
-    assert strip.step == 16
-    assert sum(frame.size for frame in strip.frames) <= 200
 
 
 def test_wanted_frames_stay():
@@ -47,7 +42,7 @@ def decoded(uri):
 
 def test_a_picture_survives_with_its_colours():
     picture = moving(1, 96, 64)[0]
-    back = decoded(data_uri(picture.astype(np.float32) / np.float32(255)))
+    back = decoded(data_uri(picture.astype(np.float32) / np.float32(255), 80))
     assert back.shape == picture.shape
     assert np.abs(back.astype(float) - picture).mean() < 6
 
@@ -56,10 +51,30 @@ def test_frames_of_both_clips_belong_together(tmp_path):
     frames = [np.full((48, 64, 3), 20 + 8 * n, np.uint8) for n in range(12)]
     source = write_clip(tmp_path / "in.mp4", frames)
     output = copy_clip(source, tmp_path / "out.mp4", {"start": 4, "end": 10})
-    strip = read_strip(source, output, ReadConfig(start=4, end=10), side=32, most=3)
-    assert [frame.index for frame in strip.frames] == [4, 6, 8]
+    strip = read_strip(source, output, ReadConfig(start=4, end=10), side=32, budget=10**6)
+    assert [frame.index for frame in strip.frames] == [4, 5, 6, 7, 8, 9]
     assert (strip.width, strip.height) == (32, 24)
     for frame in strip.frames:
         assert frame.after is not None
         for uri in (frame.before, frame.after):
             assert decoded(uri).mean() == pytest.approx(20 + 8 * frame.index, abs=3)
+
+
+def test_pictures_shrink_before_frames_are_left_out(tmp_path):
+    rng = np.random.default_rng(0)
+    pictures = [cv2.resize(rng.integers(0, 256, (24, 32, 3), np.uint8), (128, 96)) for _ in range(8)]
+    source = write_clip(tmp_path / "in.mp4", pictures)
+
+    def strip(budget):
+        return read_strip(source, source, ReadConfig(), side=128, budget=budget)
+
+    whole = strip(10**6)
+    size = sum(frame.size for frame in whole.frames)
+    for budget, width in ((size, 128), (size - 1, 96)):
+        smaller = strip(budget)
+        assert (smaller.step, smaller.width, len(smaller.frames)) == (1, width, 8)
+        assert sum(frame.size for frame in smaller.frames) <= budget
+    thinned = strip(size // 20)
+    assert thinned.step > 1
+    assert thinned.width == 64
+    assert [frame.index for frame in thinned.frames] == list(range(0, 8, thinned.step))

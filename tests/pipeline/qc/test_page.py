@@ -72,12 +72,13 @@ def test_nothing_in_a_report_becomes_markup_and_nothing_is_loaded(html):
     assert "tiny &lt;model&gt; &amp; more" in html
     assert "out &lt;1&gt;.mp4" in html
     assert "ab" * 32 in html
+    assert "--save-latents FILE" in html, "how to have the plot of w+ that is missing"
     assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
     assert not re.search(r'(src|href)="(?!data:|#)', html)
 
 
 def test_pictures_stay_within_their_limit(clips, tmp_path):
-    pages = [write_page(*clips, page=tmp_path / f"{mb}.html", metrics=False, pictures_mb=mb) for mb in (0.03, 3)]
+    pages = [write_page(*clips, page=tmp_path / f"{mb}.html", metrics=False, pictures_mb=mb) for mb in (0.01, 3)]
     few, all_frames = (data_of(page.read_text(encoding="utf-8")) for page in pages)
     assert few["strip"]["step"] > 1
     assert all_frames["strip"]["step"] == 1
@@ -134,6 +135,11 @@ def test_mistakes_are_two_lines_and_exit_2(clips, tmp_path, capsys):
         report_path(lone).write_text(text, encoding="utf-8")
         assert run(["qc", str(clips[0]), str(lone)]) == 2
         assert complaint in capsys.readouterr().err
+    whole = json.loads(report_path(clips[1]).read_text(encoding="utf-8"))
+    for name in ("config", "shots"):
+        report_path(lone).write_text(json.dumps(whole | {name: None}), encoding="utf-8")
+        assert run(["qc", str(clips[0]), str(lone)]) == 2
+        assert f"{name} is missing" in capsys.readouterr().err
     assert run(["qc", *map(str, clips), "-o", str(tmp_path / "none" / "p.html"), "--no-metrics"]) == 2
     assert run(["qc", *map(str, clips), "--side", "0"]) == 2
 
