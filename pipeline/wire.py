@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
 from pipeline.spread import spread
 from stages.align import Align
+from stages.analysis import Analysis
 from stages.assume import Assume
 from stages.codes import EncoderCodes
 from stages.composite import Composite, output_size
@@ -44,6 +46,8 @@ from stages.types import (
 )
 from stages.untouched import Untouched
 from stages.write import Write
+
+log = logging.getLogger(__name__)
 
 
 def wire(
@@ -94,15 +98,32 @@ def wire_faces(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Fl
 
 
 def _styled(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow) -> Generator[StyledFrame, None, None]:
-    if rendering.analysis is not None:
-        start_pts = rendering.analysis.pts(config.read.start)
-        frames = flow.link("read", Read(config.read, clip, start_pts).stream())
-        return flow.link("replay", Replay(rendering.analysis, config.track, config.style, clip).stream(frames))
     codes = None
     if rendering.recipe.style == "aligned":
         codes = EncoderCodes(rendering.model.net, rendering.recipe.content, config.crop.eye_distance_px)
+    if rendering.analysis is not None:
+        return _replayed(config, clip, rendering, flow, rendering.analysis, codes)
     faces = wire_faces(config, clip, rendering, flow)
     return flow.link("style", Style(config.style, codes).stream(faces))
+
+
+def _replayed(
+    config: RunConfig,
+    clip: ClipInfo,
+    rendering: Rendering,
+    flow: Flow,
+    analysis: Analysis,
+    encoder: EncoderCodes | None,
+) -> Generator[StyledFrame, None, None]:
+    read, start_pts = config.read, analysis.pts(config.read.start)
+    if not rendering.encode:
+        frames = flow.link("read", Read(read, clip, start_pts).stream())
+        return flow.link("replay", Replay(analysis, config.track, config.style, clip, read).stream(frames))
+    made_by = analysis.table.model.name
+    log.warning("%s: made with %s: w+ are computed anew with %s", analysis.folder, made_by, rendering.model.name)
+    # Not a link of its own: its frames are not counted from the range's first.
+    frames = Read(read.model_copy(update={"start": 0, "end": None}), clip).stream()
+    return flow.link("replay", Replay(analysis, config.track, config.style, clip, read, encoder).stream(frames))
 
 
 def _render(
