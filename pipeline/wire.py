@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Generator
 from functools import partial
@@ -11,7 +12,6 @@ from models.config import ALIGNED_SIZE
 from models.latent_file import load_latents
 from models.styleganex import StyleGANEX
 from pipeline.config import RunConfig
-from pipeline.errors import ConfigError
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
 from pipeline.spread import spread
@@ -26,7 +26,7 @@ from stages.invert import Invert
 from stages.latents import FromLatents, SaveLatents, latent_info
 from stages.optimize import Optimize
 from stages.pixels import ColorTags, PlaneLayout
-from stages.read import Read
+from stages.read import Read, ReadConfig
 from stages.replay import Replay
 from stages.settle import Settle
 from stages.shots import Shots
@@ -115,7 +115,8 @@ def _replayed(
     analysis: Analysis,
     encoder: EncoderCodes | None,
 ) -> Generator[StyledFrame, None, None]:
-    read, start_pts = config.read, analysis.pts(config.read.start)
+    read = _with_neighbours(config, analysis)
+    start_pts = analysis.pts(read.start)
     if not rendering.encode:
         frames = flow.link("read", Read(read, clip, start_pts).stream())
         return flow.link("replay", Replay(analysis, config.track, config.style, clip, read).stream(frames))
@@ -173,17 +174,34 @@ def _network(
     return flow.link("synthesize", Synthesize(net, batch, **memory).stream(edited))
 
 
+def _with_neighbours(config: RunConfig, analysis: Analysis) -> ReadConfig:
+    """The frames that are wanted, and those of their shots that `steady` mixes into them."""
+    read, reach = config.read, config.steady.window if config.steady.strength else 0
+    start, end = read.start, read.end
+    while read.start - start < reach and start > 0 and analysis.shot(start - 1) == analysis.shot(read.start):
+        start -= 1
+    if read.end is not None:
+        end = read.end
+        while end - read.end < reach and analysis.shot(end) == analysis.shot(read.end - 1):
+            end += 1
+    return read.model_copy(update={"start": start, "end": end})
+
+
 def _steadied(
     config: RunConfig, rendering: Rendering, flow: Flow, rendered: Generator[RenderedFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
     if not config.steady.strength:
         return rendered
-    if rendering.analysis is not None and (config.read.start > 0 or config.read.end is not None):
-        raise ConfigError(
-            "steady: a range rendered from an analysis lacks the pictures around it, and would not fit its neighbours",
-            "render the whole clip in one go, or set steady.strength to 0",
-        )
-    return flow.link("steady", Steady(config.steady).stream(rendered))
+    return flow.link("steady", _wanted(config.read, Steady(config.steady).stream(rendered)))
+
+
+def _wanted(read: ReadConfig, frames: Generator[RenderedFrame, None, None]) -> Generator[RenderedFrame, None, None]:
+    """Drop the neighbours again."""
+    with contextlib.closing(frames):
+        for item in frames:
+            index = item.face_frame.frame.index
+            if index >= read.start and (read.end is None or index < read.end):
+                yield item
 
 
 def _replaced(
