@@ -106,6 +106,7 @@ class LatentFile(AbstractContextManager["LatentFile"]):
         )
         self._ends = np.cumsum(counts)
         self._starts = self._ends - counts
+        self._tracks = self._column("face.track_id")
         self._geometry = sorted(key for key in self._keys if key.startswith("geometry."))
         self._check_counts()
 
@@ -132,6 +133,15 @@ class LatentFile(AbstractContextManager["LatentFile"]):
                 "render the range that it covers (--start, --end), or record the whole one",
             )
         return self._frame(row)
+
+    def tracks(self) -> list[int]:
+        """Numbers of the faces in the file, rising."""
+        return np.unique(self._tracks).tolist()
+
+    def frames_of(self, track_id: int) -> NDArray[np.int64]:
+        """int64 [K]: numbers of the frames that a face is in, rising."""
+        rows = np.searchsorted(self._ends, np.flatnonzero(self._tracks == track_id), side="right")
+        return self.indices[rows]
 
     def check(self, config: ModelConfig) -> None:
         """Raise LatentError unless the network of `config` takes what is in the file."""

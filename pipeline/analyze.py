@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,21 @@ from pipeline.flow import Flow
 from pipeline.progress import with_progress
 from pipeline.resources import Loader, Rendering
 from pipeline.wire import wire_faces
-from stages.analysis import NUMBERS, Analysis, AnalysisTable, latent_frame, latent_info
+from stages.analysis import (
+    FILES,
+    NUMBERS,
+    Analysis,
+    AnalysisTable,
+    MadeBy,
+    MadeFrom,
+    is_analysis,
+    latent_frame,
+    latent_info,
+)
 from stages.codes import EncoderCodes
 from stages.errors import AnalysisError
 from stages.media_probe import probe
+from stages.output import check_writable, disk_errors
 
 log = logging.getLogger(__name__)
 FREE = ("face", "no_face")
@@ -44,7 +56,8 @@ def analyze(
 
     Args:
         source: as for `render`; always the whole clip.
-        output: folder; None: ``output/{stem}.analysis``.
+        output: folder, new or empty; None: ``output/{stem}.analysis``. With `write.overwrite` an older analysis in it
+            is replaced, and nothing else there is touched.
         config, overrides, loader, progress: as for `render`. The model decides the w+, `track` and `shots` the rest.
 
     Raises:
@@ -53,8 +66,7 @@ def analyze(
     settings = settle(config, None, overrides)
     source = Path(source)
     target = Path(output) if output else Path("output") / f"{source.stem}.analysis"
-    if target.exists() and not settings.write.overwrite:
-        raise ConfigError(f"{target}: there is something under this name", "give another name, or --overwrite")
+    check_target(target, settings.write.overwrite)
     settings = settings.model_copy(update={"read": settings.read.model_copy(update={"start": 0, "end": None})})
     clip = probe(source, Fraction(settings.read.sequence_rate))
     rendering = (loader or Loader()).load(settings)
@@ -65,8 +77,8 @@ def analyze(
         )
     codes = EncoderCodes(rendering.model.net, rendering.recipe.content, settings.crop.eye_distance_px)
     table = AnalysisTable(
-        source={"name": source.name, "sha256": source_sha256(source)},
-        model={"name": rendering.model.name, "encoder_sha256": encoder_sha256(rendering.model.net)},
+        source=MadeFrom(name=source.name, sha256=source_sha256(source)),
+        model=MadeBy(name=rendering.model.name, encoder_sha256=encoder_sha256(rendering.model.net)),
         settings=decisive_settings(settings, rendering),
         cuts=[],
         seen=[],
@@ -74,11 +86,9 @@ def analyze(
     cuts: list[int] = []
     seen: list[int] = []
     flow = Flow({"settle": settings.buffers.crop})
-    try:
+    with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise ConfigError(f"{target}: {error.strerror}", "choose a folder that can be written") from error
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target if target.exists() else target.parent))
     try:
         with (
             LatentWriter(part / NUMBERS, latent_info(table, clip)) as writer,
@@ -90,13 +100,31 @@ def analyze(
                 seen.append(item.num_seen)
                 writer.write(latent_frame(item, codes))
         table.model_copy(update={"cuts": cuts, "seen": seen}).save(part)
-        if target.exists():
-            shutil.rmtree(target)
-        os.replace(part, target)
+        with disk_errors(target):
+            target.mkdir(exist_ok=True)
+            for name in FILES:
+                os.replace(part / name, target / name)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     log.info("%s: %d frames, %d shots", target, len(seen), len(cuts) + 1)
     return target
+
+
+def check_target(target: Path, overwrite: bool) -> None:
+    """See that an analysis can go there, before any work.
+
+    Raises:
+        ConfigError: something else lies there, or an analysis that may not be replaced.
+        MediaError: it cannot be written.
+    """
+    if target.is_dir() and any(target.iterdir()):
+        if not is_analysis(target):
+            raise ConfigError(f"{target}: there is a folder of this name that is no analysis", "give another name")
+        if not overwrite:
+            raise ConfigError(f"{target}: there is an analysis under this name", "give another name, or --overwrite")
+    elif target.exists() and not target.is_dir():
+        raise ConfigError(f"{target}: there is a file of this name", "give the name of a folder")
+    check_writable(target / NUMBERS)
 
 
 def decisive_settings(config: RunConfig, rendering: Rendering) -> dict[str, Any]:
@@ -106,36 +134,33 @@ def decisive_settings(config: RunConfig, rendering: Rendering) -> dict[str, Any]
     return {"track": track, **content, "precision": config.precision}
 
 
-def open_analysis(folder: Path, source: Path, config: RunConfig, rendering: Rendering) -> Analysis:
-    """An analysis that belongs to this clip, model and settings.
+def open_analysis(folder: Path, source: Path, config: RunConfig, rendering: Rendering) -> Rendering:
+    """The rendering with an analysis of this clip. Its w+ are computed anew where another encoder made them.
 
     Raises:
-        AnalysisError: it does not; the message names what differs.
+        AnalysisError: these settings would not find the same faces; the message names what differs.
+        ConfigError: the task takes no w+ from faces.
     """
-    if config.style.latents == "smooth" and config.style.filter == "one_euro":
-        raise ConfigError(
-            "style.filter: one_euro is causal, for live previews; it is not used with an analysis or in parts",
-            "use gaussian or savgol",
-        )
     analysis = Analysis(folder)
     table = analysis.table
-    if table.source["sha256"] != source_sha256(source):
+    if table.source.sha256 != source_sha256(source):
         raise AnalysisError(
-            f"{folder}: made from another file ({table.source['name']})", "analyse this clip, or render that one"
+            f"{folder}: made from another file ({table.source.name})", "analyse this clip, or render that one"
         )
-    if table.model["encoder_sha256"] != encoder_sha256(rendering.model.net):
-        raise AnalysisError(
-            f"{folder}: made with the encoder of {table.model['name']}, which {rendering.model.name} does not share",
-            f"run `python run_pipeline.py analyze` with --model {rendering.model.name}",
+    if rendering.recipe.style != "aligned":
+        raise ConfigError(
+            f"analysis: task {config.task.kind} has no use for one: its w+ does not come from aligned faces",
+            "render it in one go",
         )
     now, then = decisive_settings(config, rendering), table.settings
-    for name in now:
-        if now[name] != then.get(name):
-            raise AnalysisError(
-                f"{folder}: made with other settings: {difference(name, then.get(name), now[name])}",
-                "render with the settings of the analysis, or analyse again",
-            )
-    return analysis
+    differences = [difference(name, then.get(name), now[name]) for name in now if now[name] != then.get(name)]
+    other_encoder = table.model.encoder_sha256 != encoder_sha256(rendering.model.net)
+    if differences and not (other_encoder and now["track"] == then.get("track")):
+        raise AnalysisError(
+            f"{folder}: made with other settings: {differences[0]}",
+            "render with the settings of the analysis, or analyse again",
+        )
+    return replace(rendering, analysis=analysis, encode=other_encoder)
 
 
 def difference(name: str, then: Any, now: Any) -> str:

@@ -7,11 +7,13 @@ import yaml
 from pipeline.config import RunConfig
 from stages.shots import Shots
 
-READING = (("read", "decode; planes as they came, integer pts"), ("shots", "find hard cuts"))
+READING = ("read", "decode; planes as they came, integer pts")
+CUTTING = ("shots", "find hard cuts")
 FINDING = (("track", "detect faces, follow them, fill gaps"), ("settle", "choose faces, smooth their geometry"))
 ASSUMING = (("assume", "every picture is a face at face scale; nothing is detected"),)
+STYLING = ("style", "w+ of every face, by style.latents")
+REPLAYING = ("replay", "shots, faces and w+ from the analysis; w+ by style.latents, anew where the encoder is another")
 RENDERING = (
-    ("style", "w+ of every face, by style.latents"),
     ("align", "the aligned square of the face takes the frame's place"),
     ("crop", "cut the window at face scale; make the encoder's input of it"),
     ("invert", "encoder: w+, first-layer feature, skip features"),
@@ -33,8 +35,10 @@ WRITING = (
 
 def explain(config: RunConfig) -> str:
     """The stages in order with their threads and look-ahead, then the resolved configuration as YAML."""
-    finding = FINDING if config.task.finds_faces else ASSUMING
-    middle = (*finding, *RENDERING) if config.task.renders else (("untouched", "the task renders nothing"),)
+    finding = (CUTTING, *(FINDING if config.task.finds_faces else ASSUMING), STYLING)
+    if config.analysis is not None:
+        finding = (REPLAYING,)
+    middle = (*finding, *RENDERING) if config.task.renders else (CUTTING, ("untouched", "the task renders nothing"))
     optional = {
         "align": True if config.crop.frame == "aligned" and config.task.finds_faces else None,
         "from_latents": config.latents.source,
@@ -45,7 +49,7 @@ def explain(config: RunConfig) -> str:
     middle = tuple(stage for stage in middle if optional.get(stage[0], True) is not None)
     buffers, thread = config.buffers.model_dump(), 1
     lines = [f"task {config.task.kind}"]
-    for name, what in (*READING, *middle, *WRITING):
+    for name, what in (READING, *middle, *WRITING):
         lines.append(f"  thread {thread}  {name:<11} {what}{_lookahead(name, config)}")
         if buffers.get(name):
             lines.append(f"            queue of {buffers[name]} frames")

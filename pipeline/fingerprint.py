@@ -9,6 +9,7 @@ from pathlib import Path
 from models.lockfile import sha256_of
 from pipeline.config import RunConfig
 from pipeline.resources import weights_sha256
+from stages.analysis import FILES
 from stages.sequence import is_sequence, list_images
 
 IRRELEVANT = {
@@ -45,7 +46,7 @@ def fingerprint(source: Path, config: RunConfig, weights: str) -> str:
     """sha256 over what decides the output: the input's content, the configuration and the weights, by their digest."""
     digest = hashlib.sha256(config.model_dump_json(exclude=IRRELEVANT).encode())
     digest.update(weights.encode())
-    before = sorted(config.analysis.iterdir()) if config.analysis is not None else []
+    before = [config.analysis / name for name in sorted(FILES)] if config.analysis is not None else []
     before += [config.latents.source] if config.latents.source is not None else []
     before += [config.refine] if config.refine is not None else []
     for path in [*_files(source), *config.task.files, *before]:

@@ -38,13 +38,11 @@ def merge_reports(parts: Sequence[Path], source: Path, output: Path) -> RunRepor
 
 
 def _add_shots(report: RunReport, shots: Sequence[dict[str, Any]]) -> None:
-    for number, entry in enumerate(shots):
-        if number == len(report.shots):
+    for entry in shots:
+        if not report.shots or report.shots[-1].number != entry["number"]:
             report.shots.append(ShotReport(**entry))
             continue
-        shot = report.shots[number]
-        if not shot.frames:
-            shot.first_frame = entry["first_frame"]
+        shot = report.shots[-1]
         shot.frames += entry["frames"]
         shot.rendered += entry["rendered"]
         shot.max_faces_seen = max(shot.max_faces_seen, entry["max_faces_seen"])

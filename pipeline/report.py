@@ -22,6 +22,8 @@ PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "pydantic
 class ShotReport:
     """One shot."""
 
+    number: int
+    """Counted from the clip's first; in a range that was rendered without an analysis, from the range's first."""
     first_frame: int
     frames: int = 0
     rendered: int = 0
@@ -88,11 +90,10 @@ class RunReport:
             lines.append(f"| {name.replace('_', ' ')} | {count} | {_ranges_text(ranges)} |")
         lines += ["", "## Shots", "", "| shot | first frame | frames | rendered | most faces seen | tracks rendered |"]
         lines.append("| --- | --- | --- | --- | --- | --- |")
-        for number, shot in enumerate(self.shots):
+        for shot in self.shots:
             ids = ", ".join(map(str, shot.track_ids)) or "none"
-            lines.append(
-                f"| {number} | {shot.first_frame} | {shot.frames} | {shot.rendered} | {shot.max_faces_seen} | {ids} |"
-            )
+            counts = (shot.number, shot.first_frame, shot.frames, shot.rendered, shot.max_faces_seen)
+            lines.append(f"| {' | '.join(map(str, counts))} | {ids} |")
         lines += ["", "## Speed", "", "| stage | frames/s on its own | busy s |", "| --- | --- | --- |"]
         lines += [f"| {s['name']} | {s['fps']:.1f} | {s['busy_s']:.2f} |" for s in self.stages]
         lines += ["", "| thread | frames/s if it never waited |", "| --- | --- |"]
@@ -117,9 +118,9 @@ class Recorder:
         report.per_frame.add(item)
         report.frames += 1
         report.rendered += item.touched
-        while len(report.shots) <= seen.shot:
-            report.shots.append(ShotReport(first_frame=index))
-        shot = report.shots[seen.shot]
+        if not report.shots or report.shots[-1].number != seen.shot:
+            report.shots.append(ShotReport(seen.shot, first_frame=index))
+        shot = report.shots[-1]
         shot.frames += 1
         shot.rendered += item.touched
         shot.max_faces_seen = max(shot.max_faces_seen, seen.num_seen)

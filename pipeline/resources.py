@@ -36,6 +36,8 @@ class Rendering:
     recipe: Recipe
     analysis: Analysis | None = None
     """Pass 1, where it was made before."""
+    encode: bool = False
+    """The w+ in the analysis are another encoder's: they are computed anew."""
     replicas: tuple[StyleGANEX, ...] = ()
     """The model's network on further devices, or for further workers."""
 

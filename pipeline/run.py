@@ -7,7 +7,7 @@ import logging
 import operator
 import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from models.errors import UserError
 from models.latent_file import load_latents
 from pipeline.analyze import open_analysis
 from pipeline.config import ReportConfig, RunConfig, settle
+from pipeline.errors import ConfigError
 from pipeline.fingerprint import fingerprint, report_path
 from pipeline.flow import Flow
 from pipeline.progress import with_progress
@@ -132,6 +133,7 @@ def default_output(source: Path, config: RunConfig) -> Path:
 
 
 def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering | None:
+    check_filter(config)
     settle_allocator()  # also where nothing is rendered: frames are large blocks too
     rendering = (loader or Loader()).load(config)
     if rendering is not None and config.latents.source is not None:
@@ -139,7 +141,18 @@ def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering |
             pass  # it can be read and fits the model: known before any work is done
     if rendering is None or config.analysis is None:
         return rendering
-    return replace(rendering, analysis=open_analysis(config.analysis, source, config, rendering))
+    return open_analysis(config.analysis, source, config, rendering)
+
+
+def check_filter(config: RunConfig) -> None:
+    """Raise ConfigError where w+ would depend on where the range begins, or on frames that an analysis stands for."""
+    causal = config.style.latents == "smooth" and config.style.filter == "one_euro"
+    if causal and (config.read.start or config.analysis is not None):
+        raise ConfigError(
+            "style.filter: one_euro is causal, for live previews; it is not used with an analysis, in parts or from a "
+            "later frame on",
+            "use gaussian or savgol, or begin at frame 0",
+        )
 
 
 def _flow(config: RunConfig) -> Flow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
@@ -10,11 +12,11 @@ from models.config import ALIGNED_SIZE
 from models.latent_file import load_latents
 from models.styleganex import StyleGANEX
 from pipeline.config import RunConfig
-from pipeline.errors import ConfigError
 from pipeline.flow import Flow
 from pipeline.resources import Rendering, batch_size
 from pipeline.spread import spread
 from stages.align import Align
+from stages.analysis import Analysis
 from stages.assume import Assume
 from stages.codes import EncoderCodes
 from stages.composite import Composite, output_size
@@ -24,7 +26,7 @@ from stages.invert import Invert
 from stages.latents import FromLatents, SaveLatents, latent_info
 from stages.optimize import Optimize
 from stages.pixels import ColorTags, PlaneLayout
-from stages.read import Read
+from stages.read import Read, ReadConfig
 from stages.replay import Replay
 from stages.settle import Settle
 from stages.shots import Shots
@@ -44,6 +46,8 @@ from stages.types import (
 )
 from stages.untouched import Untouched
 from stages.write import Write
+
+log = logging.getLogger(__name__)
 
 
 def wire(
@@ -94,15 +98,33 @@ def wire_faces(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Fl
 
 
 def _styled(config: RunConfig, clip: ClipInfo, rendering: Rendering, flow: Flow) -> Generator[StyledFrame, None, None]:
-    if rendering.analysis is not None:
-        start_pts = rendering.analysis.pts(config.read.start)
-        frames = flow.link("read", Read(config.read, clip, start_pts).stream())
-        return flow.link("replay", Replay(rendering.analysis, config.track, config.style, clip).stream(frames))
     codes = None
     if rendering.recipe.style == "aligned":
         codes = EncoderCodes(rendering.model.net, rendering.recipe.content, config.crop.eye_distance_px)
+    if rendering.analysis is not None:
+        return _replayed(config, clip, rendering, flow, rendering.analysis, codes)
     faces = wire_faces(config, clip, rendering, flow)
     return flow.link("style", Style(config.style, codes).stream(faces))
+
+
+def _replayed(
+    config: RunConfig,
+    clip: ClipInfo,
+    rendering: Rendering,
+    flow: Flow,
+    analysis: Analysis,
+    encoder: EncoderCodes | None,
+) -> Generator[StyledFrame, None, None]:
+    read = _with_neighbours(config, analysis)
+    start_pts = analysis.pts(read.start)
+    if not rendering.encode:
+        frames = flow.link("read", Read(read, clip, start_pts).stream())
+        return flow.link("replay", Replay(analysis, config.track, config.style, clip, read).stream(frames))
+    made_by = analysis.table.model.name
+    log.warning("%s: made with %s: w+ are computed anew with %s", analysis.folder, made_by, rendering.model.name)
+    # Not a link of its own: its frames are not counted from the range's first.
+    frames = Read(read.model_copy(update={"start": 0, "end": None}), clip).stream()
+    return flow.link("replay", Replay(analysis, config.track, config.style, clip, read, encoder).stream(frames))
 
 
 def _render(
@@ -154,17 +176,34 @@ def _network(
     return flow.link("synthesize", Synthesize(net, batch, queued=queued, **memory).stream(edited))
 
 
+def _with_neighbours(config: RunConfig, analysis: Analysis) -> ReadConfig:
+    """The frames that are wanted, and those of their shots that `steady` mixes into them."""
+    read, reach = config.read, config.steady.window if config.steady.strength else 0
+    start, end = read.start, read.end
+    while read.start - start < reach and start > 0 and analysis.shot(start - 1) == analysis.shot(read.start):
+        start -= 1
+    if read.end is not None:
+        end = read.end
+        while end - read.end < reach and analysis.shot(end) == analysis.shot(read.end - 1):
+            end += 1
+    return read.model_copy(update={"start": start, "end": end})
+
+
 def _steadied(
     config: RunConfig, rendering: Rendering, flow: Flow, rendered: Generator[RenderedFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
     if not config.steady.strength:
         return rendered
-    if rendering.analysis is not None and (config.read.start > 0 or config.read.end is not None):
-        raise ConfigError(
-            "steady: a range rendered from an analysis lacks the pictures around it, and would not fit its neighbours",
-            "render the whole clip in one go, or set steady.strength to 0",
-        )
-    return flow.link("steady", Steady(config.steady).stream(rendered))
+    return flow.link("steady", _wanted(config.read, Steady(config.steady).stream(rendered)))
+
+
+def _wanted(read: ReadConfig, frames: Generator[RenderedFrame, None, None]) -> Generator[RenderedFrame, None, None]:
+    """Drop the neighbours again."""
+    with contextlib.closing(frames):
+        for item in frames:
+            index = item.face_frame.frame.index
+            if index >= read.start and (read.end is None or index < read.end):
+                yield item
 
 
 def _replaced(

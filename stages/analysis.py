@@ -13,26 +13,47 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
+from models.errors import LatentError
 from models.latent import Latent
-from models.latent_file import FaceLatent, LatentFrame, LatentInfo, load_latents
+from models.latent_file import FaceLatent, LatentFile, LatentFrame, LatentInfo
 from stages.base import Section
 from stages.codes import Codes, CodeSource
 from stages.errors import AnalysisError
-from stages.types import ClipInfo, Face, FaceFrame, FaceSource, Frame, TrackedFace, TrackedFrame
+from stages.types import ClipInfo, FaceFrame, FaceSource, Frame, TrackedFace, TrackedFrame
 
 VERSION = 1
 TABLE, NUMBERS = "analysis.json", "frames.safetensors"
+FILES = (NUMBERS, TABLE)
+"""What an analysis consists of; whatever else lies in its folder does not count."""
+FORMAT = "styleganex-analysis"
 _SOURCES = tuple(FaceSource)
 _AGAIN = "run `python run_pipeline.py analyze` again"
+
+
+class MadeFrom(Section):
+    """The clip."""
+
+    name: str
+    sha256: str
+    """Of its content."""
+
+
+class MadeBy(Section):
+    """The network that made the w+."""
+
+    name: str
+    encoder_sha256: str
+    """Of the part that decides them."""
 
 
 class Drop(Section):
@@ -56,10 +77,8 @@ class AnalysisTable(Section):
 
     format: Literal["styleganex-analysis"] = "styleganex-analysis"
     version: int = VERSION
-    source: dict[str, Any]
-    """name, sha256, frames."""
-    model: dict[str, str]
-    """name, and sha256 of the part of the network that made the w+."""
+    source: MadeFrom
+    model: MadeBy
     settings: dict[str, Any]
     """What the numbers depend on: the track section, and what the encoder saw."""
     cuts: list[int]
@@ -76,6 +95,14 @@ class AnalysisTable(Section):
         (folder / TABLE).write_text(self.model_dump_json(indent=1, exclude={"seen"})[:-2], encoding="utf-8")
         with (folder / TABLE).open("a", encoding="utf-8") as file:
             file.write(f',\n "seen": {json.dumps(self.seen)}\n}}\n')
+
+
+def is_analysis(folder: Path) -> bool:
+    """True when an analysis.json of this format lies in a folder, whatever state it is in."""
+    try:
+        return json.loads((folder / TABLE).read_text(encoding="utf-8-sig"))["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def latent_frame(item: FaceFrame, codes: CodeSource) -> LatentFrame:
@@ -97,12 +124,12 @@ def latent_frame(item: FaceFrame, codes: CodeSource) -> LatentFrame:
 
 def latent_info(table: AnalysisTable, clip: ClipInfo) -> LatentInfo:
     """Of the latent file inside, which can be read as one."""
-    source = {"path": clip.path.name, "sha256": str(table.source["sha256"])}
-    return LatentInfo(model=table.model["name"], time_base=clip.time_base, source=source)
+    source = {"path": clip.path.name, "sha256": table.source.sha256}
+    return LatentInfo(model=table.model.name, time_base=clip.time_base, source=source)
 
 
 class Analysis:
-    """An analysis read back; a `CodeSource` too.
+    """An analysis read back.
 
     Raises:
         AnalysisError: missing, damaged, of a later version, or edited into something that cannot be.
@@ -111,10 +138,12 @@ class Analysis:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            text = (folder / TABLE).read_text(encoding="utf-8")
+            text = (folder / TABLE).read_text(encoding="utf-8-sig")
             self.table = AnalysisTable.model_validate_json(text)
         except OSError as error:
             raise AnalysisError(f"{folder}: not an analysis: {TABLE} cannot be read", _AGAIN) from error
+        except UnicodeDecodeError as error:
+            raise AnalysisError(f"{folder / TABLE}: not UTF-8 text", f"save it as UTF-8, or {_AGAIN}") from error
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
@@ -125,16 +154,53 @@ class Analysis:
             raise AnalysisError(
                 f"{folder}: analysis of version {self.table.version}, this program knows up to {VERSION}", _AGAIN
             )
-        self._latents = load_latents(folder / NUMBERS)
-        self._cuts = sorted({cut for cut in self.table.cuts if cut > 0})
-        self._pins = {(self.shot(pin.frame), pin.track): pin.frame for pin in self.table.pin}
+        try:
+            self._latents = LatentFile(folder / NUMBERS)
+        except LatentError as error:
+            raise AnalysisError(error.what, _AGAIN) from error
         self._read = lru_cache(maxsize=256)(self._latents.frame)
-        for pin in self.table.pin:
-            if not any(face.track_id == pin.track for face in self._frame(pin.frame).faces):
-                raise AnalysisError(
-                    f"{folder / TABLE}: pin: track {pin.track} is not in frame {pin.frame}",
-                    "pin a frame where this face was found",
+        if self._latents.indices.tolist() != list(range(len(self))):
+            raise AnalysisError(
+                f"{folder}: damaged: {len(self)} frames in `seen`, {len(self._latents)} in {NUMBERS}", _AGAIN
+            )
+        self._cuts = sorted(set(self.table.cuts))
+        self.pins: dict[tuple[int, int], Pin] = {}
+        """By shot and track."""
+        self._check_edits()
+
+    def _check_edits(self) -> None:
+        table, last = self.table, len(self) - 1
+        for cut in table.cuts:
+            if not 0 < cut <= last:
+                self._refuse(f"cuts: frame {cut} begins no shot", f"name frames from 1 to {last}")
+        for drop in table.drop:
+            found = self._latents.frames_of(drop.track)
+            end = last if drop.last is None else drop.last
+            if drop.first > end:
+                self._refuse(f"drop: track {drop.track}: first {drop.first} is behind last {end}", "swap or mend them")
+            if not ((found >= drop.first) & (found <= end)).any():
+                self._refuse(
+                    f"drop: track {drop.track} is in none of the frames {drop.first} to {end}", self._where(found)
                 )
+        for pin in table.pin:
+            found = self._latents.frames_of(pin.track)
+            if pin.frame not in found:
+                self._refuse(f"pin: track {pin.track} is not in frame {pin.frame}", self._where(found))
+            if self._dropped(pin.track, pin.frame):
+                self._refuse(f"pin: track {pin.track} is dropped in frame {pin.frame}", "pin another frame")
+            other = self.pins.setdefault((self.shot(pin.frame), pin.track), pin)
+            if other != pin:
+                self._refuse(
+                    f"pin: track {pin.track} has frames {other.frame} and {pin.frame} in one shot", "keep one of them"
+                )
+
+    def _refuse(self, what: str, remedy: str) -> NoReturn:
+        raise AnalysisError(f"{self.folder / TABLE}: {what}", remedy)
+
+    def _where(self, found: NDArray[np.int64]) -> str:
+        if len(found):
+            return f"this face was found in frames {found[0]} to {found[-1]}"
+        return f"the clip has tracks {', '.join(map(str, self._latents.tracks())) or '(none)'}"
 
     def shot(self, index: int) -> int:
         """Number of the shot that holds frame `index`, by the cuts as they stand."""
@@ -148,24 +214,32 @@ class Analysis:
         """Time of frame `index`; None behind the last."""
         return self._frame(index).pts if index < len(self) else None
 
-    def tracked(self, clip: ClipInfo) -> Generator[TrackedFrame, None, None]:
-        """Every frame from the first, without its picture: what `track` gave, as edited."""
+    def tracked(self, frames: Iterable[Frame]) -> Generator[TrackedFrame, None, None]:
+        """Each frame with what `track` found in it, as edited.
+
+        Raises:
+            AnalysisError: the frames are not those of the analysed clip.
+        """
+        for frame in frames:
+            self.check(frame)
+            stored = self._frame(frame.index).faces
+            faces = tuple(self._face(face) for face in stored if not self._dropped(face.track_id, frame.index))
+            yield TrackedFrame(frame, self.shot(frame.index), faces, self.table.seen[frame.index])
+
+    def bare(self, clip: ClipInfo) -> Generator[Frame, None, None]:
+        """Every frame of the clip from the first, without its picture."""
         for index in range(len(self)):
-            frame = self._frame(index)
-            faces = tuple(self._face(face) for face in frame.faces if not self._dropped(face.track_id, index))
-            bare = Frame((), clip.layout, clip.color, clip.rotation, frame.pts or 0, 0, index, clip)
-            yield TrackedFrame(bare, self.shot(index), faces, self.table.seen[index])
+            yield Frame((), clip.layout, clip.color, clip.rotation, self.pts(index) or 0, 0, index, clip)
 
-    def wplus(self, item: FaceFrame, face: Face) -> Codes:
-        """See `CodeSource`."""
-        return self._wplus(item.frame.index, face.track_id)
+    def check(self, frame: Frame) -> None:
+        """Raise AnalysisError unless this frame was there, at this time, when the clip was analysed."""
+        if self.pts(frame.index) != frame.pts:
+            raise AnalysisError(
+                f"{self.folder}: frame {frame.index} is not as it was when the clip was analysed", _AGAIN
+            )
 
-    def pinned(self, shot: int, track_id: int) -> Codes | None:
-        """See `CodeSource`."""
-        frame = self._pins.get((shot, track_id))
-        return None if frame is None else self._wplus(frame, track_id)
-
-    def _wplus(self, index: int, track_id: int) -> Codes:
+    def wplus(self, index: int, track_id: int) -> Codes:
+        """[L, style_dim] float32: the face's own in frame `index`, as it was stored."""
         found = next(face for face in self._frame(index).faces if face.track_id == track_id)
         return found.latent.wplus[0].numpy()
 

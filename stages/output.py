@@ -62,6 +62,15 @@ def check_output(source: Path, target: Path, overwrite: bool) -> None:
             raise MediaError(f"{target}: exists already", "add --overwrite, or give another output name")
         if source.exists() and target.is_dir() and source.resolve().is_relative_to(target.resolve()):
             raise MediaError(f"{target}: the input lies in it", "give another output folder")
+    check_writable(target)
+
+
+def check_writable(target: Path) -> None:
+    """See that something can be made under this name. Makes nothing.
+
+    Raises:
+        MediaError: the folder that it would go to, or the nearest one that exists, cannot be written.
+    """
     folder = target.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -42,8 +42,8 @@ class SteadyConfig(Section):
     """Filtering of the network's pictures over time, along the source's motion."""
 
     strength: float = Field(default=0.0, ge=0, le=1)
-    """0: off; 1: neighbours count as a Gaussian says. Needs the frames around: not in ranges rendered from an
-    analysis."""
+    """0: off; 1: neighbours count as a Gaussian says. A range that is rendered from an analysis has
+    its neighbours in the shot rendered too."""
     window: int = Field(default=2, ge=1, le=4)
     """Frames to either side."""
 

@@ -6,7 +6,8 @@
     smooth  every frame's own w+, filtered over time by a symmetric FIR inside the shot
     frame   every frame's own w+
 
-A good view is a frame where the face was really detected, lies inside the picture and looks at the camera. All but
+A good view is a frame where the face was really detected, with a high score, lies inside the picture and looks at the
+camera. Where none of a face's first `wait_frames` + 1 is good, its w+ is that of its first frame in the shot. All but
 `frame` hold a few frames back. Filters and medians never reach over a cut.
 """
 
@@ -44,6 +45,8 @@ class StyleConfig(Section):
     """Frames, from a face's first in the shot, among which its views are chosen (clip, shot)."""
     views: int = Field(default=5, ge=1, le=25)
     """Best views whose median is the shot's w+."""
+    min_score: float = Field(default=0.8, ge=0, le=1)
+    """A good view has at least this presence score of the detector."""
     max_outside: float = Field(default=0.1, ge=0, le=1)
     """A good view has at most this share of its landmarks outside the picture."""
     min_frontality: float = Field(default=0.5, ge=0, le=1)
@@ -180,8 +183,9 @@ class _Shot:
 
     def _is_good(self, face: Face) -> bool:
         config = self._config
-        inside = face.source is FaceSource.DETECTED and face.outside <= config.max_outside
-        return inside and frontality(face.landmarks) >= config.min_frontality
+        sure = face.source is FaceSource.DETECTED and face.score >= config.min_score
+        inside = face.outside <= config.max_outside
+        return sure and inside and frontality(face.landmarks) >= config.min_frontality
 
 
 class _Smoothed:

@@ -137,6 +137,7 @@ class _Encoded:
             raise ValueError(f"frames are {first.layout.pix_fmt} {first.color}, the encoder takes {self._encoding}")
         log.info("%s: %s %s", clip.path.name, self._encoding.codec, self._encoding.pix_fmt)
         self._clip, self._durations, self._end_pts = clip, {}, 0
+        self._first: list[Any] | None = []
         first_pts, aspect = _opening(clip)
         frame = first.source.frame
         ranged = frame.index > 0
@@ -163,11 +164,14 @@ class _Encoded:
         frame.duration = self._durations[frame.pts] = item.source.frame.duration
         self._end_pts = frame.pts + frame.duration
         frame.pict_type = 0  # the encoder decides which frames are key frames
-        self._file.mux(self._lasting(self._file.stream.encode(frame)))
+        self._mux(self._file.stream.encode(frame))
 
     def finish(self, last: OutputFrame, ranged: bool) -> None:
         """Flush the encoder, copy the rest of the sound (to the last frame's end if `ranged`) and write the index."""
-        self._file.mux(self._lasting(self._file.stream.encode(None)))
+        self._mux(self._file.stream.encode(None))
+        for packet in self._first or ():
+            packet.dts = packet.pts
+        self._file.mux(self._first or ())
         frame = last.source.frame
         step = frame.duration or round(1 / self._clip.rate / self._clip.time_base)
         self._file.finish(self._end_pts, (frame.pts + step) * self._clip.time_base if ranged else None)
@@ -175,10 +179,15 @@ class _Encoded:
     def close(self) -> None:
         self._file.close()
 
-    def _lasting(self, packets: list[Any]) -> list[Any]:
+    def _mux(self, packets: list[Any]) -> None:
+        """Hold the first two packets until there is a third: x265 leaves the decoding times of fewer undefined."""
         for packet in packets:
             packet.duration = self._durations.pop(packet.pts, 0) or packet.duration  # SVT-AV1 loses it
-        return packets
+        if self._first is not None:
+            packets = self._first + packets
+            self._first = packets if len(packets) < 3 else None
+        if self._first is None:
+            self._file.mux(packets)
 
 
 def _opening(clip: ClipInfo) -> tuple[int, Fraction | None]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,12 +11,14 @@ import pytest
 from models.latent_file import load_latents
 from pipeline.analyze import analyze
 from pipeline.config import load_config
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, UserError
+from pipeline.fingerprint import fingerprint
 from pipeline.resources import Loader
 from pipeline.run import stream
 from stages.analysis import Analysis
 from stages.errors import AnalysisError
 from tests.helpers import write_clip
+from tests.pipeline.tiny import tiny_model
 
 MODES = ["clip", "shot", "smooth", "frame"]
 COUNT, CUT = 14, 8
@@ -96,21 +100,101 @@ def test_a_pinned_frame_and_a_forced_cut_change_their_shot_alone(two_shots, anal
     assert [cut.shot(k) for k in (0, 4, 5, 7, 8)] == [0, 0, 1, 1, 2]
 
 
+@pytest.mark.parametrize("mode", ["shot", "frame"])
+def test_another_encoder_keeps_shots_and_faces_and_computes_wplus(two_shots, analysis, tmp_path, caplog, mode):
+    loader = Loader()
+    changes = {"model": str(tiny_model(tmp_path, "toonify")), "style__latents": mode, "style__wait_frames": 3}
+    whole = digests(two_shots, loader, **changes)
+    changes["analysis"] = str(analysis)
+    with mock.patch("pipeline.wire.Track", side_effect=AssertionError("faces are known")):
+        assert digests(two_shots, loader, **changes) == whole
+        assert [r.getMessage() for r in caplog.records if "computed anew with tiny_toonify" in r.getMessage()]
+        part = digests(two_shots, loader, read__start=CUT - 1, read__end=CUT + 2, **changes)
+    assert part == {k: whole[k] for k in range(CUT - 1, CUT + 2)}
+
+
+def test_a_pin_is_computed_anew_too(two_shots, analysis, tmp_path):
+    loader = Loader()
+    changes = {"model": str(tiny_model(tmp_path, "toonify")), "read__start": 5, "read__end": 8}
+    changes["analysis"] = str(edited(analysis, tmp_path, pin=[{"track": 0, "frame": 6}]))
+    own = digests(two_shots, loader, style__latents="frame", **changes)
+    pinned = digests(two_shots, loader, style__latents="shot", **changes)
+    assert [k for k in own if own[k] == pinned[k]] == [6]
+
+
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
         ({"version": 99}, "version 99"),
         ({"source": {"name": "other.mp4", "sha256": "0"}}, "made from another file"),
-        ({"model": {"name": "m", "encoder_sha256": "0"}}, "made with the encoder of m"),
-        ({"pin": [{"track": 9, "frame": 1}]}, "track 9 is not in frame 1"),
+        ({"source": {"name": "other.mp4"}}, "source.sha256"),
+        ({"model": {"name": "m"}}, "model.encoder_sha256"),
+        ({"pin": [{"track": 9, "frame": 1}]}, "track 9 is not in frame 1.*the clip has tracks 0, 1"),
+        ({"pin": [{"track": 0, "frame": 99}]}, "track 0 is not in frame 99.*found in frames 0 to 7"),
+        ({"pin": [{"track": 0, "frame": -1}]}, "track 0 is not in frame -1"),
+        ({"pin": [{"track": 0, "frame": 3}, {"track": 0, "frame": 5}]}, "track 0 has frames 3 and 5 in one shot"),
+        ({"pin": [{"track": 0, "frame": 3}], "drop": [{"track": 0}]}, "track 0 is dropped in frame 3"),
         ({"drop": [{"trak": 1}]}, "drop.0"),
+        ({"drop": [{"track": 77}]}, "track 77 is in none of the frames 0 to 13.*the clip has tracks 0, 1"),
+        ({"drop": [{"track": 0, "first": 5, "last": 2}]}, "track 0: first 5 is behind last 2"),
+        ({"drop": [{"track": 0, "first": 9}]}, "track 0 is in none of the frames 9 to 13.*found in frames 0 to 7"),
         ({"cuts": "none"}, "cuts"),
+        ({"cuts": [CUT, 500]}, "cuts: frame 500 begins no shot"),
+        ({"cuts": [-4, CUT]}, "cuts: frame -4 begins no shot"),
+        ({"seen": [1, 1, 1]}, "damaged: 3 frames in `seen`, 14 in frames.safetensors.*analyze` again"),
     ],
 )
 def test_what_does_not_belong_is_refused(two_shots, analysis, loader, tmp_path, changes, what):
     folder = edited(analysis, tmp_path, **changes)
-    with pytest.raises(AnalysisError, match=what):
+    with pytest.raises(AnalysisError) as caught:
         next(stream(two_shots, config=settings(analysis=str(folder)), loader=loader))
+    assert re.search(what, str(caught.value))
+
+
+def test_a_file_that_cannot_be_read_says_analyse_again(analysis, tmp_path):
+    folder = edited(analysis, tmp_path)
+    numbers = folder / "frames.safetensors"
+    whole = numbers.read_bytes()
+    for damage in (lambda: numbers.write_bytes(whole[:-500]), numbers.unlink):
+        damage()
+        with pytest.raises(AnalysisError, match="not a readable latent file") as caught:
+            Analysis(folder)
+        assert "analyze` again" in caught.value.remedy
+    numbers.write_bytes(whole)
+    table = (folder / "analysis.json").read_text()
+    (folder / "analysis.json").write_text(table, encoding="utf-8-sig")
+    assert len(Analysis(folder)) == COUNT
+    (folder / "analysis.json").write_text(table, encoding="utf-16")
+    with pytest.raises(AnalysisError, match="not UTF-8"):
+        Analysis(folder)
+
+
+def test_what_else_lies_in_the_folder_does_not_count(two_shots, analysis, tmp_path):
+    folder = edited(analysis, tmp_path)
+    config = settings(analysis=str(folder))
+    before = fingerprint(two_shots, config, "")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / "analysis.json~").write_text("an editor's")
+    assert fingerprint(two_shots, config, "") == before
+    (folder / "analysis.json").write_text((folder / "analysis.json").read_text() + " ")
+    assert fingerprint(two_shots, config, "") != before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_nothing_but_an_analysis_is_ever_replaced(two_shots, analysis, tmp_path, overwrite):
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "thesis.txt").write_text("x")
+    (precious / "analysis.json").write_text('{"format": "another program\'s"}')
+    file = tmp_path / "file"
+    file.write_text("x")
+    refusals = {precious: "no analysis", file: "file of this name", file / "below": "cannot be written"}
+    if not overwrite:
+        refusals[edited(analysis, tmp_path)] = "there is an analysis"
+    for target, what in refusals.items():
+        with pytest.raises(UserError, match=what):  # the loader is never asked
+            analyze(two_shots, target, config=settings(write__overwrite=overwrite), loader=mock.Mock(spec=[]))
+    assert (precious / "thesis.txt").read_text() == file.read_text() == "x"
 
 
 def test_other_settings_are_refused_by_name(two_shots, analysis, loader):
@@ -119,9 +203,11 @@ def test_other_settings_are_refused_by_name(two_shots, analysis, loader):
 
 
 def test_a_causal_filter_is_refused(two_shots, analysis, loader):
-    changes = {"analysis": str(analysis), "style__latents": "smooth", "style__filter": "one_euro"}
-    with pytest.raises(ConfigError, match="one_euro is causal"):
-        next(stream(two_shots, config=settings(**changes), loader=loader))
+    changes = {"style__latents": "smooth", "style__filter": "one_euro"}
+    for more in ({"analysis": str(analysis)}, {"read__start": 3}):
+        with pytest.raises(ConfigError, match="one_euro is causal"):
+            next(stream(two_shots, config=settings(**changes, **more), loader=loader))
+    next(stream(two_shots, config=settings(read__end=3, **changes), loader=loader))
 
 
 def test_nothing_is_left_of_an_analysis_that_failed(tmp_path, loader):

@@ -114,6 +114,9 @@ def test_no_face_with_fail(here, capsys):
 def test_explain_and_models_list(capsys):
     assert run(["explain", "--task", "none"]) == 0
     assert "kind: none" in capsys.readouterr().out
+    assert run(["explain", "--set", "analysis=x"]) == 0
+    stages = [line.split()[2] for line in capsys.readouterr().out.splitlines() if line.startswith("  thread ")]
+    assert stages[:3] == ["read", "replay", "crop"]
     assert run(["models", "list"]) == 0
     listed = capsys.readouterr().out
     assert "lite_toon" in listed

@@ -115,6 +115,8 @@ def test_a_part_says_what_it_is(work):
     assert len({table["sha256"] for table in tables}) == 3
     assert {table["total"] for table in tables} == {COUNT}
     assert tables[0]["settings"]["write"]["codec"] == "ffv1"
+    (shot,) = report_of(work / "parts" / stems[-1])["shots"]
+    assert (shot["number"], shot["first_frame"], shot["frames"]) == (1, 6, 3)
 
 
 def test_a_finished_part_is_left_alone_and_another_is_not(work, loader, tmp_path):

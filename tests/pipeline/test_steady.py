@@ -1,11 +1,10 @@
-"""steady and the published window in whole renders: from an analysis as in one go; what cannot be is refused."""
+"""steady and the published window in whole renders: from an analysis, whole or in ranges, as in one go."""
 
 import numpy as np
 import pytest
 
 from pipeline.analyze import analyze
 from pipeline.config import load_config
-from pipeline.errors import ConfigError
 from pipeline.explain import explain
 from pipeline.resources import Loader
 from pipeline.run import stream
@@ -39,7 +38,7 @@ def pictures(source, loader, **changes):
     return {frame.index: frame.image for frame in stream(source, config=settings(**changes), loader=loader)}
 
 
-def test_steady_is_the_same_from_an_analysis_and_refuses_ranges(drifting, analysis, loader):
+def test_steady_is_the_same_from_an_analysis_and_in_ranges(drifting, analysis, loader):
     plain = pictures(drifting, loader)
     steady = pictures(drifting, loader, steady__strength=1.0)
     again = pictures(drifting, loader, steady__strength=1.0, analysis=analysis)
@@ -47,8 +46,10 @@ def test_steady_is_the_same_from_an_analysis_and_refuses_ranges(drifting, analys
     for k in range(COUNT):
         assert np.array_equal(steady[k], again[k])
         assert not np.array_equal(steady[k], plain[k])
-    with pytest.raises(ConfigError, match="range rendered from an analysis"):
-        pictures(drifting, loader, steady__strength=1.0, analysis=analysis, read__start=2)
+    for start, end in ((0, 1), (1, 3), (3, COUNT)):
+        part = pictures(drifting, loader, steady__strength=1.0, analysis=analysis, read__start=start, read__end=end)
+        assert list(part) == list(range(start, end))
+        assert all(np.array_equal(steady[k], picture) for k, picture in part.items())
 
 
 def test_a_range_with_the_published_window_has_the_clips_first_face(drifting, analysis, loader):

@@ -118,6 +118,15 @@ def test_what_lies_beside_comes_from_the_source_once(rich, tmp_path, suffix):
     assert not payloads(silent, "audio")
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_parts_of_one_frame_of_hevc_are_joined(tmp_path, suffix):
+    source = write_clip(tmp_path / "source.mp4", moving(4), time_base=Fraction(1, 30000), pts=VFR[:4])
+    parts, end = parts_of(source, tmp_path, suffix, edges=(0, 1, 2, 4), codec="hevc")
+    joined = tmp_path / "joined.mp4"
+    join(parts, end, probe(source), joined, BOTH)
+    assert [start for start, _ in timing(joined)] == [n * Fraction(1, 30000) for n in VFR[:4]]
+
+
 def test_rotation_and_pixel_shape_are_the_parts(tmp_path):
     source = write_clip(tmp_path / "r.mp4", moving(4), rotation=90, options={"aspect": "16:9"})
     whole = copy_clip(source, tmp_path / "whole.mov")

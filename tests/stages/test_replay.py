@@ -10,7 +10,8 @@ import torch
 
 from models.latent import Latent
 from models.latent_file import FaceLatent, LatentFrame, LatentWriter
-from stages.analysis import NUMBERS, Analysis, AnalysisTable, latent_info
+from stages.analysis import NUMBERS, Analysis, AnalysisTable, MadeBy, MadeFrom, Pin, latent_info
+from stages.read import ReadConfig
 from stages.replay import Replay
 from stages.style import StyleConfig
 from stages.track import TrackConfig
@@ -26,11 +27,16 @@ def anonymous_mb():
     return int(found[1]) / 1024
 
 
-def write_analysis(folder, clip, count):
+def write_analysis(folder, clip, count, pin=()):
     """One face that drifts, w+ as large as the published models', two shots; written frame by frame."""
     folder.mkdir()
     table = AnalysisTable(
-        source={"name": "a.mp4", "sha256": "0"}, model={"name": "m"}, settings={}, cuts=[count // 3], seen=[1] * count
+        source=MadeFrom(name="a.mp4", sha256="0"),
+        model=MadeBy(name="m", encoder_sha256="0"),
+        settings={},
+        cuts=[count // 3],
+        seen=[1] * count,
+        pin=list(pin),
     )
     rng = np.random.default_rng(0)
     points = makers.face(center=(150.0, 110.0), eye_distance=60).landmarks
@@ -57,7 +63,8 @@ def test_memory_stays_small(tmp_path, count, most_mb):
     analysis = Analysis(tmp_path / "a")
     frames = (Frame((), clip.layout, clip.color, clip.rotation, index, 512, index, clip) for index in range(count))
     seen = 0
-    for item in Replay(analysis, TrackConfig(), StyleConfig(latents="smooth"), clip).stream(frames):
+    replay = Replay(analysis, TrackConfig(), StyleConfig(latents="smooth"), clip, ReadConfig())
+    for item in replay.stream(frames):
         assert item.styles[0].wplus is not None
         assert item.styles[0].wplus.shape == (1, 18, 512)
         seen += 1
@@ -67,3 +74,14 @@ def test_memory_stays_small(tmp_path, count, most_mb):
     assert seen == count
     assert highest - before < most_mb
     print(f"{count} frames: {highest - before:.0f} MB")
+
+
+@pytest.mark.parametrize(("latents", "idle"), [("shot", []), ("clip", [(1, 12)]), ("frame", [(0, 3), (1, 12)])])
+def test_a_pin_without_effect_is_told_once(tmp_path, caplog, latents, idle):
+    clip = makers.clip(320, 240)
+    write_analysis(tmp_path / "a", clip, 30, pin=[Pin(track=0, frame=3), Pin(track=1, frame=12)])
+    replay = Replay(Analysis(tmp_path / "a"), TrackConfig(), StyleConfig(latents=latents), clip, ReadConfig())
+    frames = (Frame((), clip.layout, clip.color, clip.rotation, index, 512, index, clip) for index in range(15))
+    assert len(list(replay.stream(frames))) == 15
+    told = [record.getMessage().partition("pin: ")[2] for record in caplog.records]
+    assert told == [f"track {track}, frame {frame}: not used with style.latents: {latents}" for track, frame in idle]

@@ -1,6 +1,7 @@
 """style: which w+ a face gets by each rule, with codes that say where they come from."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,14 @@ def test_frontal_views_come_first_and_bad_ones_never():
     codes = Numbered()
     assert values(StyleConfig(), items[:3], codes) == [pytest.approx(0.01)] * 3
     assert codes.asked == [0]
+
+
+def test_views_with_a_low_score_are_left_out_and_alone_give_way_to_the_first():
+    low = [replace(face(1), score=0.79) for _ in range(3)]
+    items = [face_frame(i, 0, [f]) for i, f in enumerate([*low, replace(face(1), score=0.8), face(1)])]
+    assert values(StyleConfig(), items) == [pytest.approx(3.51)] * 5  # the median of frames 3 and 4
+    assert values(StyleConfig(), items[:3]) == [pytest.approx(0.01)] * 3
+    assert values(StyleConfig(min_score=0.5), items[:3]) == [pytest.approx(1.01)] * 3
 
 
 def test_waiting_is_bounded_and_ends_at_a_cut():

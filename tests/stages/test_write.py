@@ -60,6 +60,21 @@ def test_variable_rate_offset_and_last_duration_are_exact(tmp_path, codec):
         assert (stream.start_time + stream.duration) * stream.time_base == Fraction(29000, 30000)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_shortest_hevc_streams_have_sane_times(tmp_path, count):
+    pts = [12345, 13346, 18000][:count]
+    source = write_clip(tmp_path / "short.mp4", moving(count, 64, 64), time_base=T30000, pts=pts, last_duration=1001)
+    for suffix in [".mkv", ".mp4"] * 5:  # x265's undefined times are other ones in every run
+        output = copy_clip(source, tmp_path / f"out{suffix}", codec="hevc", overwrite=True)
+        scale = Fraction(1, 1000) if suffix == ".mkv" else T30000
+        assert [start for start, _ in timing(output)] == [round(n * T30000 / scale) * scale for n in pts]
+        with av.open(str(output)) as container:
+            packets = [packet for packet in container.demux(video=0) if packet.size]
+        if suffix == ".mp4":  # Matroska holds no decoding times
+            assert all(packet.dts <= packet.pts for packet in packets)
+            assert all(one.dts < other.dts for one, other in itertools.pairwise(packets))
+
+
 @pytest.mark.parametrize("rotation", [90, 180, 270])
 def test_rotation_tag_is_kept(tmp_path, rotation):
     source = write_clip(tmp_path / "r.mp4", moving(3, 64, 48), rotation=rotation)
