@@ -47,7 +47,7 @@ class PairSettings(Settings):
     unchanged: float = Field(default=0.3, ge=0, le=1)
     """Share of pairs of strength 0, from any sample: the target is the input itself. The others are from those samples
     that have variants."""
-    degrade: Annotated[tuple[float, float], ascending(4)] | None = None
+    degrade: Annotated[tuple[float, float], ascending(1)] | None = None
     """Super-resolution: smallest and largest factor that the input is degraded by, within 4 to 48; as the task's."""
     colour: float = Field(default=0.0, ge=0)
     """Strength of the random camera response (gamma, contrast, white balance) of an image input; 1 is strong."""

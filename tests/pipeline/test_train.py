@@ -150,7 +150,7 @@ def test_edits_are_trained_along_the_directions_of_a_file(generators, tmp_path, 
         ({"data.directions": "nowhere.safetensors"}, "nowhere.safetensors: no such file"),
         ({"data.toonified": "toon.safetensors"}, "targets are one or the other"),
         ({"model": {"size": "tiny"}, "data.directions": None, "data.toonified": "LITE"}, "data.toonified"),
-        ({"recipe": "refine"}, "learns no edits"),
+        ({"recipe": "refine"}, "recipe refine does not read this section"),
     ],
 )
 def test_mistakes_about_edits_and_toons_are_named(generators, tmp_path, settings, what):
