@@ -55,14 +55,17 @@ def test_tokens_per_picture_draw_pictures_that_were_held_out_closer(tmp_path):
     generator = made.net.generator
     for to_rgb in (generator.to_rgb1, *generator.to_rgbs):  # pale pictures: none of the error is cut off
         to_rgb.conv.weight.mul_(0.1)  # pyright: ignore
-    held_out = Batch(*(part[:2] for part in made.source.preview()[:3]))
+    shown = made.source.preview()
+    assert shown.aligned is not None
     assert isinstance(made.tokens, RefineEncoder)
+    aligned = shown.aligned[:2]
+    held_out = Batch(shown.x[:2], shown.y[:2], aligned)
     before = compare(made.net, held_out, made.tokens)
     assert before["with tokens"].psnr == pytest.approx(before["network"].psnr, abs=1e-3)
     for index in range(40):
         made.step(index, 40)
     after = compare(made.net, held_out, made.tokens)
-    swapped = compare(made.net, held_out._replace(aligned=held_out.aligned.flip(0)), made.tokens)
+    swapped = compare(made.net, held_out._replace(aligned=aligned.flip(0)), made.tokens)
     own, others = (scores["with tokens"].psnr - scores["network"].psnr for scores in (after, swapped))
     assert after["network"] == before["network"]
     assert own > 1
