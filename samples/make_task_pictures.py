@@ -30,8 +30,10 @@ Picture = NDArray[np.uint8]
 TASKS: tuple[tuple[str, Path, Mapping[str, Any]], ...] = (
     ("toonify", PHOTO, {"task": {"kind": "toonify"}}),
     ("toonify, toon3d", PHOTO, {"task": {"kind": "toonify", "style": "toon3d"}}),
-    ("edit hair 1.5", PHOTO, {"task": {"kind": "edit", "direction": "hair", "strength": 1.5}}),
-    ("edit age 1.5", PHOTO, {"task": {"kind": "edit", "direction": "age", "strength": 1.5}}),
+    *(
+        (f"edit {name} {strength}", PHOTO, {"task": {"kind": "edit", "direction": name, "strength": strength}})
+        for name, strength in (("hair", 1), ("hair", -1), ("eye_size", 1), ("smile", 1), ("age", 1))
+    ),
     ("super_resolution --factor 16", PHOTO, {"task": {"kind": "super_resolution", "factor": 16}}),
     ("inversion", PHOTO, {"task": {"kind": "inversion"}}),
     ("style_mixing --source", PHOTO, {"task": {"kind": "style_mixing", "source": str(HERE / "head.png")}}),
