@@ -34,7 +34,7 @@ def take_fitting(net: StyleGANEX, init: StyleGANEX) -> list[str]:
 
 
 def take_generator(net: StyleGANEX, source: StyleGANEX) -> None:
-    """Give `net` the whole generator of `source`, noise maps included; mapping network and w̄ stay.
+    """Give `net` the whole generator of `source`, mapping network and noise maps included; w̄ stays.
 
     Raises:
         UserError: generators of different shapes.
