@@ -153,7 +153,8 @@ def _pairs(
     if isinstance(data, FolderSettings):
         samples = samples or open_samples(data.folder, data.last)
         return PairSource(samples, data, model, seed, world.rank, world.size)
-    if isinstance(data, FacesSettings) and generators is not None:
+    if isinstance(data, FacesSettings):
+        assert generators is not None
         original, toonified, _, directions = generators
         return GeneratedPairs(original, toonified, directions, data, model, seed, device, world.rank, world.size)
     if isinstance(data, RealSettings):

@@ -21,7 +21,7 @@ def test_a_factor_does_to_training_what_it_does_to_the_task(factor):
     """The same grid, kernel and borders: they differ by the rounding to 8 bits alone."""
     image = picture(75, 94)
     window = full_window(94, 75, 1.0, 0)
-    task = Degraded(factor).from_source(image.astype(np.float32) / 255, window)[:, :75, :94].transpose(1, 2, 0)
+    task = Degraded(factor).from_source(np.asarray(image / 255, np.float32), window)[:, :75, :94].transpose(1, 2, 0)
     wanted = ((task + 1) * 127.5).clip(0, 255)
     np.testing.assert_allclose(degrade_image(image, factor), wanted, atol=0.51)
     assert (factor == 4) == np.array_equal(degrade_image(image, factor), image)
@@ -31,7 +31,7 @@ def test_the_style_crop_is_degraded_as_the_task_does_it_at_any_scale_of_the_sour
     smooth = np.asarray(reduce_and_enlarge(torch.from_numpy(picture(120, 160)).permute(2, 0, 1)[None].float(), 3))
     image = smooth[0].clip(0, 255).round().astype(np.uint8).transpose(1, 2, 0).copy()
     for scale in (0.5, 0.8, 1.25):
-        task = Degraded(24).style_source(image.astype(np.float32) / 255, scale) * 255
+        task = Degraded(24).style_source(np.asarray(image / 255, np.float32), scale) * 255
         apart = np.abs(degrade_image(image, 24, scale) - task)[16:-16, 16:-16]
         assert apart.mean() < 0.04 * np.std(image)
 

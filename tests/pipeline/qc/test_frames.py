@@ -62,7 +62,8 @@ def test_frames_of_both_clips_belong_together(tmp_path):
 
 def test_pictures_shrink_before_frames_are_left_out(tmp_path):
     rng = np.random.default_rng(0)
-    pictures = [cv2.resize(rng.integers(0, 256, (24, 32, 3), np.uint8), (128, 96)) for _ in range(8)]
+    small = [rng.integers(0, 256, (24, 32, 3), np.uint8) for _ in range(8)]
+    pictures = [np.asarray(cv2.resize(each, (128, 96)), np.uint8) for each in small]
     source = write_clip(tmp_path / "in.mp4", pictures)
 
     def strip(budget):

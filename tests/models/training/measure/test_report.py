@@ -24,7 +24,7 @@ STILL = Proportions(jaw=0, brows=0, nose=0, eyes=0, mouth=0)
 def folder(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("heads")
     for number in range(2):
-        np.savez(path / f"{number}.npz", **DrawnHeads(2).load(number, NAMES))
+        np.savez(path / f"{number}.npz", **DrawnHeads(2).load(number, NAMES))  # pyright: ignore[reportArgumentType]
     (path / "heads.json").write_text('{"attributes": ["age", "smile", "eye_size", "hair_r", "hair_g", "hair_b"]}')
     return path
 
