@@ -20,7 +20,8 @@ from models.training.samples import Samples
 class StylePairs:
     """y is a style picture, x what the unrefined network makes of it by its own inversion. A `Source`.
 
-    So x has the picture's content in the network's domain, and the tokens learn what is left: the style.
+    So x has the picture's content in the network's domain, and the tokens learn what is left: the style. A network that
+    copies its input through skip connections leaves little.
 
     Args:
         net: the network that is refined; it must not carry tokens while a batch is made.
