@@ -171,8 +171,10 @@ def _network(
     if config.latents.save is not None:
         encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
-    # Behind it: those in the queue, the one that waits to go in, and the one that is pasted.
+    # Behind it: those in the queue, the one that waits to go in, and the one that is pasted; none for a single picture.
     queued = config.buffers.synthesize + 2
+    if clip.num_frames is not None:
+        queued = min(queued, max(clip.num_frames - 1, 0))
     return flow.link("synthesize", Synthesize(net, batch, queued=queued, **memory).stream(edited))
 
 

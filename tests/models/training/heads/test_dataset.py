@@ -77,7 +77,7 @@ def test_the_command(tmp_path, egg, capsys):
     assert command.main(["--out", str(tmp_path), "--count", "1", "--size", "32"]) == 0
     assert (tmp_path / "heads_000000.npz").exists()
     assert command.main(["--out", str(tmp_path), "--count", "1", "--size", "8"]) == 2
-    assert "fix:" in capsys.readouterr().err
+    assert "hint:" in capsys.readouterr().err
 
 
 def test_processes_find_their_work(tmp_path):
