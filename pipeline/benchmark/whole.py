@@ -65,7 +65,7 @@ class Round:
     """Stage → seconds of its own work per frame."""
     threads: list[tuple[str, float]]
     """(stages, frames per second of their own work) of each thread; the network's lanes, where there are several, are
-    one line with the rate of all."""
+    one line, "network", from the frames given to them to those taken from them."""
     network_waited: float
     """Share of the run in which the network's thread waited for the frames before it, or its lanes on average; 0 on one
     thread."""
@@ -106,7 +106,7 @@ class Bench:
         seconds = time.perf_counter() - started
         waits = flow.lane_waits() or [meter.waited_s for meter in flow.meters if meter.name == "crop"]
         waited = statistics.fmean(waits) / seconds if waits else 0.0
-        return Round(seconds / frames, _own(flow.meters, frames), thread_rates(flow.stages()), waited)
+        return Round(seconds / frames, _own(flow.meters, frames), thread_rates(flow.meters), waited)
 
 
 def _own(meters: list[StageMeter], frames: int) -> dict[str, float]:
