@@ -18,7 +18,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find, write, measure what --refine will gain; exit status 0."""
-    from models.allocator import settle_allocator
     from models.zoo import load_model
     from pipeline import refine
     from pipeline.resources import choose_device
@@ -27,7 +26,6 @@ def run(arguments: argparse.Namespace) -> int:
     picture, encoder = Path(arguments.picture), Path(arguments.encoder)
     output = Path(arguments.output or f"output/{picture.stem}_tokens.safetensors")
     check_tensor_file(output, "tokens", arguments.overwrite, [Path(arguments.model), encoder])
-    settle_allocator()
     model = load_model(arguments.model, (), choose_device(arguments.device))
     gain = refine.write_tokens(picture, encoder, model, output)
     print(f"{picture}: the face drawn again, PSNR {gain.before:.2f} dB without tokens, {gain.after:.2f} dB with them")

@@ -8,7 +8,6 @@ from pipeline.config import load_config
 from pipeline.explain import explain
 from pipeline.resources import Loader
 from pipeline.run import stream
-from tests.helpers import write_clip
 
 SMALL = {"crop.max_pixels": 20_000, "crop.eye_distance_px": 24, "crop.frame": "full", "track.smooth_s": 0}
 COUNT = 6
@@ -17,12 +16,6 @@ COUNT = 6
 @pytest.fixture(scope="module")
 def loader():
     return Loader()
-
-
-@pytest.fixture(scope="module")
-def drifting(portrait, tmp_path_factory):
-    pictures = [np.roll(portrait, (k, 2 * k), (0, 1))[:320, 64:384] for k in range(COUNT)]
-    return write_clip(tmp_path_factory.mktemp("steady") / "drifting.mp4", map(np.ascontiguousarray, pictures), rate=25)
 
 
 @pytest.fixture(scope="module")

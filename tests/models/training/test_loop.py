@@ -89,12 +89,17 @@ def test_loss_that_is_no_number_stops_with_the_last_good_checkpoint(tmp_path, ba
     assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 20
 
 
-def test_exploding_loss_stops_and_is_not_saved(tmp_path):
+def kept_by_an_explosion(folder: Path, first: int, said: str) -> int:
+    """The step of the checkpoint that is left by a run whose loss explodes from step `first` on."""
     learner = Descent()
-    learner.fail_at = {step: 1e6 for step in range(59, 90)}
-    with pytest.raises(UserError, match="5 times the usual"):
-        run_in(tmp_path, learner).run()
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 40
+    learner.fail_at = {step: 1e6 for step in range(first, 90)}
+    with pytest.raises(UserError, match=said):
+        run_in(folder, learner).run()
+    return torch.load(folder / "checkpoint.pt", weights_only=True)["step"]
+
+
+def test_exploding_loss_stops_and_is_not_saved(tmp_path):
+    assert kept_by_an_explosion(tmp_path, 59, "5 times the usual") == 40
 
 
 def test_single_outliers_are_let_pass(tmp_path):
@@ -115,11 +120,7 @@ def test_a_loss_that_runs_away_from_the_start_is_never_saved(tmp_path):
 
 def test_what_the_next_loss_finds_broken_is_not_kept(tmp_path):
     """The step that wrecks the weights has a good loss itself."""
-    learner = Descent()
-    learner.fail_at = {step: 1e6 for step in range(40, 90)}
-    with pytest.raises(UserError, match="last good checkpoint"):
-        run_in(tmp_path, learner).run()
-    assert torch.load(tmp_path / "checkpoint.pt", weights_only=True)["step"] == 20
+    assert kept_by_an_explosion(tmp_path, 40, "last good checkpoint") == 20
     assert (tmp_path / "weights.txt").read_text().startswith("20 ")
     assert not (tmp_path / "unproven").exists()
 
