@@ -125,7 +125,7 @@ def _flat(tree: dict[str, Any], prefix: str) -> dict[str, Any]:
     found = {}
     for key, value in tree.items():
         name = prefix + key
-        if name in _FREE or key == "learning_rate":
+        if name in _FREE or key in ("learning_rate", "restarts"):
             continue
         found |= _flat(value, f"{name}.") if isinstance(value, dict) and value else {name: value}
     return found

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -25,6 +26,12 @@ def ascending(least: float) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _rising(steps: tuple[int, ...]) -> tuple[int, ...]:
+    if any(b <= a for a, b in pairwise((0, *steps))):
+        raise ValueError("steps above 0, in rising order")
+    return steps
+
+
 class OptimizerSettings(Settings):
     """Which optimiser, and the learning rate over the run."""
 
@@ -36,6 +43,9 @@ class OptimizerSettings(Settings):
     """Steps until the learning rate is reached."""
     decay: Literal["cosine", "none"] = "cosine"
     """After the warm-up: to zero as a half cosine, or constant as published."""
+    restarts: Annotated[tuple[int, ...], AfterValidator(_rising)] = ()
+    """Steps at which the cosine has come to zero and begins anew, each time half as high (warm restarts, Loshchilov &
+    Hutter, ICLR 2017): a run that was too short goes on, and the steps before stay what they were."""
     clip: float = Field(default=1.0, ge=0)
     """Largest norm of the gradient; 0: not clipped."""
     accumulate: int = Field(default=1, ge=1)
@@ -47,8 +57,11 @@ class OptimizerSettings(Settings):
             return self.learning_rate * (step + 1) / self.warmup
         if self.decay == "none":
             return self.learning_rate
-        share = (step - self.warmup) / max(steps - self.warmup, 1)
-        return self.learning_rate * (0.5 * (1 + math.cos(math.pi * share)))
+        bounds = (self.warmup, *self.restarts, steps)
+        cycle = sum(restart <= step for restart in self.restarts)
+        first, end = bounds[cycle : cycle + 2]
+        share = min(1.0, (step - first) / max(end - first, 1))
+        return self.learning_rate * 0.5**cycle * (0.5 * (1 + math.cos(math.pi * share)))
 
 
 class RunSettings(Settings):
