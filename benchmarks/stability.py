@@ -43,7 +43,9 @@ WAYS: dict[str, tuple[Path | None, dict[str, object]]] = {
     "frame": (None, {"style.latents": "frame"}),
     "shot": (None, {"style.latents": "shot"}),
     "smooth": (None, {"style.latents": "smooth"}),
-    "shot, steady": (None, {"style.latents": "shot", "steady.strength": 1.0}),
+    "shot, pictures not filtered": (None, {"style.latents": "shot", "steady.strength": 0.0}),
+    "shot, f alone filtered": (None, {"style.latents": "shot", "steady.strength": 0.0, "steady.feature": 1.0}),
+    "shot, both filtered": (None, {"style.latents": "shot", "steady.feature": 1.0}),
 }
 """Name → configuration file and settings over it."""
 METRICS = {

@@ -90,6 +90,14 @@ class RunConfig(Section):
     buffers: BuffersConfig = BuffersConfig()
     report: ReportConfig = ReportConfig()
 
+    @property
+    def steady_strength(self) -> float:
+        """`steady.strength`, settled."""
+        if self.steady.strength is not None:
+            return self.steady.strength
+        live = self.style.latents == "smooth" and self.style.filter == "one_euro"
+        return float(self.style.latents in ("shot", "smooth") and not live)
+
 
 def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> RunConfig:
     """Read a YAML file and lay overrides over it.

@@ -20,6 +20,7 @@ RENDERING = (
     ("from_latents", "latents from a file take the place of the encoder's"),
     ("optimize", "step II: w+, f and noise fitted to the window by gradient"),
     ("save_latents", "write them into a file on their way"),
+    ("steady_feature", "mix each first-layer feature with its neighbours along the source's motion"),
     ("edit", "the task's changes to the latent"),
     (
         "synthesize",
@@ -44,7 +45,8 @@ def explain(config: RunConfig) -> str:
         "from_latents": config.latents.source,
         "optimize": config.task.optimization,
         "save_latents": config.latents.save,
-        "steady": config.steady.strength or None,
+        "steady_feature": config.steady.feature or None,
+        "steady": config.steady_strength or None,
     }
     middle = tuple(stage for stage in middle if optional.get(stage[0], True) is not None)
     buffers, thread = config.buffers.model_dump(), 1
@@ -63,7 +65,8 @@ def _lookahead(name: str, config: RunConfig) -> str:
     seconds = {"track": track.fill_s, "settle": track.smooth_s}
     if style.latents == "smooth" and style.filter != "one_euro":
         seconds["style"] = style.smooth_s
-    frames = {"shots": Shots(config.shots).lookahead, "steady": config.steady.window}
+    reach = config.steady.reach
+    frames = {"shots": Shots(config.shots).lookahead, "steady": reach, "steady_feature": reach}
     if style.latents in ("clip", "shot") or style.fine_from is not None:
         frames["style"] = style.wait_frames
     held = [f"{seconds[name]:g} s"] if seconds.get(name) else []

@@ -205,6 +205,8 @@ def alone_for(config: RunConfig, recipe: Recipe) -> str:
         return "inversion's optimisation"
     if config.latents.source is not None or config.latents.save is not None:
         return "a latent file"
+    if config.steady.feature:
+        return "the filter of the first-layer feature"
     if recipe.style == "content" and config.analysis is None:
         return "w+ from the network's own input"
     return ""

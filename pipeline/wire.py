@@ -30,7 +30,7 @@ from stages.read import Read, ReadConfig
 from stages.replay import Replay
 from stages.settle import Settle
 from stages.shots import Shots
-from stages.steady import Steady
+from stages.steady import Steady, SteadyFeature
 from stages.style import Style
 from stages.synthesize import Synthesize
 from stages.track import Track
@@ -170,9 +170,12 @@ def _network(
         encoded = flow.link("optimize", Optimize(net, recipe.optimize, config.seed).stream(encoded))
     if config.latents.save is not None:
         encoded = flow.link("save_latents", _saver(config, clip, rendering, config.latents.save).stream(encoded))
+    if config.steady.feature:
+        encoded = flow.link("steady_feature", SteadyFeature(config.steady, config.steady.feature).stream(encoded))
     edited = flow.link("edit", Edit(recipe).stream(encoded))
-    # Behind it: those in the queue, the one that waits to go in, and the one that is pasted; none for a single picture.
-    queued = config.buffers.synthesize + 2
+    # Behind it: those in the queue, the one that waits to go in, the one that is pasted, and what `steady` holds; none
+    # for a single picture.
+    queued = config.buffers.synthesize + 2 + (2 * config.steady.reach + 1 if config.steady_strength else 0)
     if clip.num_frames is not None:
         queued = min(queued, max(clip.num_frames - 1, 0))
     return flow.link("synthesize", Synthesize(net, batch, queued=queued, **memory).stream(edited))
@@ -180,7 +183,9 @@ def _network(
 
 def _with_neighbours(config: RunConfig, analysis: Analysis) -> ReadConfig:
     """The frames that are wanted, and those of their shots that `steady` mixes into them."""
-    read, reach = config.read, config.steady.window if config.steady.strength else 0
+    read, reach = config.read, config.steady.reach if config.steady_strength else 0
+    if config.steady.feature:
+        reach += config.steady.reach
     start, end = read.start, read.end
     while read.start - start < reach and start > 0 and analysis.shot(start - 1) == analysis.shot(read.start):
         start -= 1
@@ -194,9 +199,9 @@ def _with_neighbours(config: RunConfig, analysis: Analysis) -> ReadConfig:
 def _steadied(
     config: RunConfig, rendering: Rendering, flow: Flow, rendered: Generator[RenderedFrame, None, None]
 ) -> Generator[RenderedFrame, None, None]:
-    if not config.steady.strength:
-        return rendered
-    return flow.link("steady", _wanted(config.read, Steady(config.steady).stream(rendered)))
+    if config.steady_strength:
+        rendered = flow.link("steady", Steady(config.steady, config.steady_strength).stream(rendered))
+    return _wanted(config.read, rendered) if config.steady_strength or config.steady.feature else rendered
 
 
 def _wanted(read: ReadConfig, frames: Generator[RenderedFrame, None, None]) -> Generator[RenderedFrame, None, None]:

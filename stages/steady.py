@@ -1,202 +1,262 @@
-"""steady: mix each of the network's pictures with its neighbours, brought along by the motion of the source.
+"""steady: mix what the network made of a frame with its neighbours, brought along by the motion of the source.
 
 The first-layer feature and the skip features are drawn anew in every frame, so the source's grain becomes detail that
-comes and goes. Filtering those features themselves does not help: they do not move with the picture (their grid is
-eight pixels wide, docs/stability.md), so this stage filters what was drawn from them. Off by default.
+comes and goes. `Steady` filters the finished pictures, `SteadyFeature` the first-layer feature f before the generator;
+what each is worth stands in docs/stability.md.
 
-Motion is DIS optical flow (Kroeger et al., ECCV 2016) between the windows of the source, never of the output. A place
-is taken from a neighbour only where the motion agrees forward and backward (Lai et al., ECCV 2018) and the source looks
-the same. The window is symmetric, finite, and ends at cuts and where the face or its picture's size changes.
+Motion is found between the windows of the source, never of the output (stages/motion.py). The window is symmetric and
+finite; it ends at cuts and where the face or its picture's size changes. A frame that the source repeats is mixed from
+the same neighbours as its copy, so repeated frames stay repeated, and a still that stands is not mixed at all.
 """
 
 from __future__ import annotations
 
 import contextlib
 import math
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
 from stages.base import Section
-from stages.resample import Resampler, axis_operator
-from stages.types import CropWindow, Frame, RenderedFrame
+from stages.motion import Floats, Motion, guide, likeness
+from stages.types import CropWindow, EncodedFrame, FaceFrame, RenderedFrame
 
-Floats = NDArray[np.float32]
-GUIDE_SIDE = 256
-"""Longer side, in pixels, of the pictures that motion is found in."""
-LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-SAME = 5.0
-"""8-bit levels by which a place of the source may differ from its neighbour to have 1/e of the weight."""
-AREA = 5
-"""Side in guide pixels of the areas that are compared."""
+REPEATS = 2
+"""Copies of a frame that count as one moment: 24 frames per second in 60. More of them are a still."""
 
 
 class SteadyConfig(Section):
-    """Filtering of the network's pictures over time, along the source's motion."""
+    """Filtering over time along the source's motion. A range that is rendered from an analysis has its neighbours in
+    the shot rendered too."""
 
-    strength: float = Field(default=0.0, ge=0, le=1)
-    """0: off; 1: neighbours count as a Gaussian says. A range that is rendered from an analysis has
-    its neighbours in the shot rendered too."""
+    strength: float | None = Field(default=None, ge=0, le=1)
+    """Of the network's pictures. 0: off; 1: neighbours count as a Gaussian says; null: 1 where `style.latents` is shot
+    or smooth (not with one_euro, which is for live previews), else 0."""
+    feature: float = Field(default=0.0, ge=0, le=1)
+    """Of the first-layer feature f."""
     window: int = Field(default=2, ge=1, le=4)
-    """Frames to either side."""
+    """Moments to either side."""
+
+    @property
+    def reach(self) -> int:
+        """Frames to either side that may decide about one."""
+        return self.window + REPEATS
 
 
-class Steady:
-    """RenderedFrame → RenderedFrame; keeps 2 · window + 1 frames."""
+Item = TypeVar("Item", RenderedFrame, EncodedFrame)
 
-    name = "steady"
 
-    def __init__(self, config: SteadyConfig) -> None:
-        self._config = config
-        self.lookahead = config.window if config.strength else 0
+class Filter(ABC, Generic[Item]):
+    """Item → Item, in order; keeps 2 · `reach` + 1 of them.
+
+    Args:
+        strength: in [0, 1]; 0 passes everything on as it comes.
+    """
+
+    def __init__(self, config: SteadyConfig, strength: float) -> None:
+        self._strength, self._window = strength, config.window
+        self._sigma = config.window / 1.5
+        self._motion = Motion()
+        self.lookahead = config.reach if strength else 0
         """Frames held back before the first output."""
 
-    def stream(self, items: Generator[RenderedFrame, None, None]) -> Generator[RenderedFrame, None, None]:
+    @abstractmethod
+    def _views(self, item: Item) -> Iterator[tuple[int, CropWindow, Tensor]]:
+        """(track, window, what is filtered [C, h, w]) of each face."""
+
+    @abstractmethod
+    def _replaced(self, item: Item, tensors: Sequence[Tensor]) -> Item:
+        """The item with its views filtered."""
+
+    @staticmethod
+    @abstractmethod
+    def _frame(item: Item) -> FaceFrame: ...
+
+    def stream(self, items: Generator[Item, None, None]) -> Generator[Item, None, None]:
         """Filter, in order."""
         reach = self.lookahead
-        held: deque[_Held] = deque(maxlen=2 * reach + 1)
+        held: deque[_Held[Item]] = deque(maxlen=2 * reach + 1)
         ready = 0  # frames in `held` that went out already
-        mixer = _Mixer(self._config)
         with contextlib.closing(items):
             for item in items:
                 if not reach:
                     yield item
                     continue
-                if held and held[-1].item.face_frame.shot != item.face_frame.shot:
+                before = held[-1] if held else None
+                held_item = _Held(item, self._frame(item), tuple(self._views(item)), before)
+                if before is not None and before.frame.shot != held_item.frame.shot:
                     for place in range(ready, len(held)):
-                        yield mixer.mixed(held, place)
+                        yield self._mixed(held, place)
                     held.clear()
                     ready = 0
                 ready -= len(held) == held.maxlen
-                held.append(_Held(item))
+                held.append(held_item)
                 if len(held) - ready > reach:
-                    yield mixer.mixed(held, ready)
+                    yield self._mixed(held, ready)
                     ready += 1
             for place in range(ready, len(held)):
-                yield mixer.mixed(held, place)
+                yield self._mixed(held, place)
 
-
-class _Held:
-    """A frame with what is known of its windows."""
-
-    def __init__(self, item: RenderedFrame) -> None:
-        self.item = item = replace(item, images=tuple(image.cpu() for image in item.images))
-        frame = item.face_frame.frame
-        rgb = frame.rgb() if item.images else None
-        faces = item.face_frame.faces
-        self.views: dict[int, _View] = {}
-        for position, (window, image) in enumerate(zip(item.windows, item.images, strict=True)):
-            assert rgb is not None
-            track = faces[position].track_id
-            self.views[track] = _View((frame.index, track), position, image, guide(frame, rgb, window))
-
-
-@dataclass(eq=False, slots=True)
-class _View:
-    key: tuple[int, int]
-    """Frame number and track: no other view of the clip has it."""
-    position: int
-    image: Tensor
-    guide: NDArray[np.uint8]
-    """[h, w]: luma of the source's window, at a small size."""
-
-
-class _Mixer:
-    """Finds motion, once per pair, and mixes."""
-
-    def __init__(self, config: SteadyConfig) -> None:
-        self._strength = config.strength
-        self._reach = config.window
-        self._sigma = config.window / 1.5
-        self._dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._known: dict[tuple[tuple[int, int], tuple[int, int]], Floats] = {}
-
-    def mixed(self, held: Sequence[_Held], place: int) -> RenderedFrame:
+    @torch.inference_mode()
+    def _mixed(self, held: Sequence[_Held[Item]], place: int) -> Item:
         """The frame at `place` with its neighbours mixed in."""
         now = held[place]
-        images = list(now.item.images)
-        for track, view in now.views.items():
-            near = [
-                (other.views[track], abs(k - place))
-                for k, other in enumerate(held)
-                if k != place
-                and abs(k - place) <= self._reach
-                and track in other.views
-                and other.views[track].image.shape == view.image.shape
-                and other.views[track].guide.shape == view.guide.shape
-            ]
-            if near:
-                images[view.position] = self._mix(view, near)
-        alive = {view.key for other in held for view in other.views.values()}
-        self._known = {pair: flow for pair, flow in self._known.items() if alive.issuperset(pair)}
-        return replace(now.item, images=tuple(images))
+        near = [(held[k], distance) for k, distance in _neighbours([h.repeats for h in held], place, self._window)]
+        done = [self._mix(view, [(other.alike(view), distance) for other, distance in near]) for view in now.views]
+        return self._replaced(now.item, done) if done else now.item
 
-    def _mix(self, view: _View, near: Sequence[tuple[_View, int]]) -> Tensor:
-        picture = np.ascontiguousarray(view.image.numpy().transpose(1, 2, 0))
-        total, weights = picture.copy(), np.ones(picture.shape[:2], np.float32)
-        height, width = picture.shape[:2]
+    def _mix(self, view: _View, near: Sequence[tuple[_View | None, int]]) -> Tensor:
+        total, weights = view.tensor[None], None
         for other, distance in near:
-            forward, back = self._flow(view, other), self._flow(other, view)
-            weight = likeness(view.guide, other.guide, forward, back)
-            weight *= np.float32(self._strength * math.exp(-0.5 * (distance / self._sigma) ** 2))
-            weight = cv2.resize(weight, (width, height), interpolation=cv2.INTER_LINEAR)
-            large = cv2.resize(forward, (width, height), interpolation=cv2.INTER_LINEAR)
-            large *= np.array([width / forward.shape[1], height / forward.shape[0]], np.float32)
-            there = np.ascontiguousarray(other.image.numpy().transpose(1, 2, 0))
-            total += weight[..., None] * warp(there, large, cv2.INTER_CUBIC)
-            weights += weight
-        return torch.from_numpy(np.ascontiguousarray((total / weights[..., None]).transpose(2, 0, 1)))
-
-    def _flow(self, a: _View, b: _View) -> Floats:
-        key = (a.key, b.key)
-        if key not in self._known:
-            found = self._dis.calc(a.guide, b.guide, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
-            self._known[key] = np.asarray(found, np.float32)
-        return self._known[key]
+            if other is None:
+                continue
+            forward, back = view.flow(other, self._motion), other.flow(view, self._motion)
+            alike = likeness(view.guide, other.guide, forward, back)
+            alike *= np.float32(self._strength * math.exp(-0.5 * (distance / self._sigma) ** 2))
+            weight = _laid(alike[None], view.tensor)
+            moved = weight * _moved(other.tensor, forward, view.tensor)
+            total, weights = total + moved, weight if weights is None else weights + weight
+        return view.tensor if weights is None else (total / (1 + weights))[0].to(view.tensor.dtype)
 
 
-def guide(frame: Frame, rgb: Floats, window: CropWindow) -> NDArray[np.uint8]:
-    """Luma of a window of the source [h, w], its longer side at most 256 pixels and no side under 16."""
-    zoom = min(1.0, GUIDE_SIDE / max(window.width, window.height))
-    columns, rows = (max(round(n * zoom), 16) for n in (window.width, window.height))
-    small = Resampler(
-        rows=axis_operator(rgb.shape[0], rows, window.scale * window.stretch * rows / window.height, window.top),
-        cols=axis_operator(rgb.shape[1], columns, window.scale * columns / window.width, window.left),
-    )
-    return np.clip(np.rint(small(np.ascontiguousarray(rgb @ LUMA)) * 255), 0, 255).astype(np.uint8)
+class Steady(Filter[RenderedFrame]):
+    """Filters the network's pictures, where they lie."""
+
+    name = "steady"
+
+    def _views(self, item: RenderedFrame) -> Iterator[tuple[int, CropWindow, Tensor]]:
+        for face, window, image in zip(item.face_frame.faces, item.windows, item.images, strict=False):
+            yield face.track_id, window, image
+
+    def _replaced(self, item: RenderedFrame, tensors: Sequence[Tensor]) -> RenderedFrame:
+        return replace(item, images=tuple(tensors))
+
+    @staticmethod
+    def _frame(item: RenderedFrame) -> FaceFrame:
+        return item.face_frame
 
 
-def likeness(here: NDArray[np.uint8], there: NDArray[np.uint8], forward: Floats, back: Floats) -> Floats:
-    """[h, w] in [0, 1]: how surely a place shows in the other picture, where the motion says.
+class SteadyFeature(Filter[EncodedFrame]):
+    """Filters the first-layer feature f, and with it the RGB that belongs to it where there is one."""
 
-    0 where |f + W(b)|² > 0.01 (|f|² + |W(b)|²) + 0.25 or the place leaves the picture; else a Gaussian of the
-    difference of areas.
+    name = "steady_feature"
+
+    def _views(self, item: EncodedFrame) -> Iterator[tuple[int, CropWindow, Tensor]]:
+        for crop, latent in zip(item.cropped.crops, item.latents, strict=True):
+            if latent.feature is not None:
+                known = [part for part in (latent.feature, latent.feature_rgb) if part is not None]
+                yield crop.face.track_id, crop.window, torch.cat([part.float() for part in known], dim=1)[0]
+
+    def _replaced(self, item: EncodedFrame, tensors: Sequence[Tensor]) -> EncodedFrame:
+        latents = []
+        for latent, both in zip(item.latents, tensors, strict=True):
+            assert latent.feature is not None
+            channels = latent.feature.shape[1]
+            feature, rgb = both[None, :channels].to(latent.feature.dtype), latent.feature_rgb
+            rgb = None if rgb is None else both[None, channels:].to(rgb.dtype)
+            latents.append(latent._replace(feature=feature, feature_rgb=rgb))
+        return replace(item, latents=tuple(latents))
+
+    @staticmethod
+    def _frame(item: EncodedFrame) -> FaceFrame:
+        return item.cropped.face_frame
+
+
+class _View:
+    """One face's picture in one frame."""
+
+    def __init__(self, frame: FaceFrame, track: int, window: CropWindow, tensor: Tensor) -> None:
+        self.track, self.window, self.tensor = track, window, tensor
+        self._source = frame.frame
+        self._flows: dict[int, Floats] = {}
+
+    @cached_property
+    def guide(self) -> NDArray[np.uint8]:
+        """Of the source's window; made when a neighbour is there to be compared with."""
+        return guide(self._source, self.window)
+
+    def flow(self, other: _View, motion: Motion) -> Floats:
+        """From here to there, found once."""
+        key = other._source.index
+        if key not in self._flows:
+            self._flows[key] = motion(self.guide, other.guide)
+        return self._flows[key]
+
+
+class _Held(Generic[Item]):
+    """A frame with what is known of its windows."""
+
+    def __init__(
+        self,
+        item: Item,
+        frame: FaceFrame,
+        views: Sequence[tuple[int, CropWindow, Tensor]],
+        before: _Held[Item] | None,
+    ) -> None:
+        self.item, self.frame = item, frame
+        self.views = [_View(frame, *view) for view in views]
+        self.repeats = before is not None and self._is(before)
+        """The source shows the same, and it is seen through the same windows, as in the frame before."""
+
+    def alike(self, view: _View) -> _View | None:
+        """The same face's picture here, where it has the same size."""
+        for own in self.views:
+            if own.track == view.track and own.tensor.shape == view.tensor.shape:
+                return own if own.guide.shape == view.guide.shape else None
+        return None
+
+    def _is(self, other: _Held[Item]) -> bool:
+        if other.frame.shot != self.frame.shot or len(other.views) != len(self.views):
+            return False
+        pairs = zip(self.views, other.views, strict=True)
+        if any(a.track != b.track or a.window != b.window for a, b in pairs):
+            return False
+        planes = zip(self.frame.frame.planes, other.frame.frame.planes, strict=True)
+        return all(a is b or np.array_equal(a, b) for a, b in planes)
+
+
+def _neighbours(repeats: Sequence[bool], place: int, window: int) -> list[tuple[int, int]]:
+    """(place, moments away) of what is mixed into a frame: within `window` frames of its copies, each moment once.
 
     Args:
-        here, there: uint8 [h, w].
-        forward, back: [h, w, 2], from here to there and the other way.
+        repeats: of each frame in order, whether it is the one before once more.
     """
-    returned = warp(back, forward, cv2.INTER_LINEAR)
-    squares = (forward**2).sum(axis=-1) + (returned**2).sum(axis=-1)
-    agrees = ((forward + returned) ** 2).sum(axis=-1) <= 0.01 * squares + 0.25
-    height, width = here.shape
-    x, y = np.arange(width) + forward[..., 0], np.arange(height)[:, None] + forward[..., 1]
-    agrees &= (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    difference = np.abs(warp(there.astype(np.float32), forward, cv2.INTER_CUBIC) - here)
-    alike = np.exp(-((cv2.blur(difference, (AREA, AREA)) / SAME) ** 2))
-    return np.asarray(cv2.blur(agrees.astype(np.float32), (3, 3)) * agrees * alike, np.float32)
+    first = last = place
+    while first > 0 and repeats[first]:
+        first -= 1
+    while last + 1 < len(repeats) and repeats[last + 1]:
+        last += 1
+    if last - first > REPEATS:
+        return []
+    earlier = [k for k in range(first - 1, max(first - 1 - window, -1), -1) if k == first - 1 or not repeats[k + 1]]
+    later = [k for k in range(last + 1, min(last + 1 + window, len(repeats))) if not repeats[k]]
+    return [(k, distance) for side in (earlier, later) for distance, k in enumerate(side, start=1)]
 
 
-def warp(picture: Floats, flow: Floats, interpolation: int) -> Floats:
-    """The value at p is picture(p + flow(p)); the last row or column repeats beyond the edge."""
-    height, width = flow.shape[:2]
-    x = np.arange(width, dtype=np.float32) + flow[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
-    return np.asarray(cv2.remap(picture, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)
+def _laid(small: Floats, like: Tensor) -> Tensor:
+    """[C, h, w] of a guide's size → [1, C, H, W] of the picture's, on its device."""
+    there = torch.from_numpy(np.ascontiguousarray(small)).to(like.device)[None]
+    reduces = there.shape[3] > like.shape[2]
+    return F.interpolate(there, like.shape[1:], mode="bilinear", align_corners=False, antialias=reduces)
+
+
+def _moved(picture: Tensor, flow: Floats, like: Tensor) -> Tensor:
+    """[1, C, H, W]: the value at p is picture(p + flow(p)), bicubic; the last row or column repeats beyond the edge."""
+    height, width = like.shape[1:]
+    step = np.array([2 / flow.shape[1], 2 / flow.shape[0]], np.float32)  # guide pixels → the picture is 2 wide and high
+    shift = _laid((flow * step).transpose(2, 0, 1), like)[0]
+    x = (torch.arange(width, device=like.device) * 2 + 1) / width - 1 + shift[0]
+    y = ((torch.arange(height, device=like.device) * 2 + 1) / height - 1)[:, None] + shift[1]
+    grid = torch.stack([x, y], dim=-1)[None]
+    there = picture.to(like.device, like.dtype)[None]
+    return F.grid_sample(there, grid, mode="bicubic", padding_mode="border", align_corners=False)

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from models.latent import Latent
+from stages.layout import PlaneLayout
+from stages.motion import LUMA, likeness, luma
 from stages.pixels import ColorTags
-from stages.steady import Steady, SteadyConfig, likeness
-from stages.types import CropWindow, RenderedFrame
+from stages.steady import REPEATS, Steady, SteadyConfig, SteadyFeature
+from stages.types import CroppedFace, CroppedFrame, CropWindow, EncodedFrame, RenderedFrame, StyleRef
 from tests.stages.makers import clip, face, face_frame
 
 WIDTH, HEIGHT = 96, 80
@@ -43,7 +46,8 @@ def moving(count=9, speed=1.3, noise=0.08, shot=0, first=0):
 
 
 def steadied(items, **config):
-    return list(Steady(SteadyConfig(**{"strength": 1.0, **config})).stream(x for x in items))
+    strength = config.pop("strength", 1.0)
+    return list(Steady(SteadyConfig(**config), strength).stream(x for x in items))
 
 
 def error(image, clean):
@@ -63,8 +67,8 @@ def test_off_is_off_and_a_lone_frame_is_left_alone():
     assert all(a is b for a, b in zip(steadied(items, strength=0.0), items, strict=True))
     (alone,) = steadied(items[:1])
     assert torch.equal(alone.images[0], items[0].images[0])
-    assert Steady(SteadyConfig()).lookahead == 0
-    assert Steady(SteadyConfig(strength=0.5, window=3)).lookahead == 3
+    assert Steady(SteadyConfig(), 0.0).lookahead == 0
+    assert Steady(SteadyConfig(window=3), 0.5).lookahead == 3 + REPEATS
 
 
 def test_cut_in_two_is_whole_away_from_the_ends():
@@ -108,6 +112,57 @@ def test_frames_without_a_face_or_of_another_size_pass_between():
     assert out[2].images == ()
     assert torch.equal(out[3].images[0], other.images[0])
     assert not torch.equal(out[0].images[0], items[0].images[0])
+
+
+def test_repeats_are_mixed_alike_and_stills_not_at_all():
+    items, _ = moving(6)
+    doubled = [replace_frame(item, 2 * k + copy) for k, item in enumerate(items) for copy in range(2)]
+    out = [item.images[0] for item in steadied(doubled)]
+    for k in range(6):
+        assert torch.equal(out[2 * k], out[2 * k + 1])
+        assert not torch.equal(out[2 * k], items[k].images[0])
+    still = [replace_frame(items[0], k) for k in range(REPEATS + 2)]
+    mixed = steadied([*still, *(replace_frame(item, 10 + k) for k, item in enumerate(items[1:]))])
+    assert all(torch.equal(item.images[0], items[0].images[0]) for item in mixed[: len(still)])
+    assert not torch.equal(mixed[len(still)].images[0], items[1].images[0])
+
+
+def replace_frame(item, index):
+    frame = replace(item.face_frame.frame, index=index)
+    return replace(item, face_frame=replace(item.face_frame, frame=frame))
+
+
+def test_the_feature_is_filtered_with_its_rgb():
+    """f is a texture that moves by a cell and a third each frame, drawn with an error of its own."""
+    items, clean = moving(9)
+    encoded = [as_feature(item) for item in items]
+    out = list(SteadyFeature(SteadyConfig(), 1.0).stream(x for x in encoded))
+    for k in range(2, 7):
+        latent, before = out[k].latents[0], encoded[k].latents[0]
+        assert latent.feature.shape == before.feature.shape
+        assert error(latent.feature[0], clean[k]) < 0.7 * error(before.feature[0], clean[k])
+        assert error(latent.feature_rgb[0], clean[k]) < 0.7 * error(before.feature_rgb[0], clean[k])
+        assert latent.wplus is before.wplus
+
+
+def as_feature(item):
+    image = item.images[0][None]
+    style = StyleRef((0, 0), torch.zeros(1, 4, 8))
+    crop = CroppedFace(item.face_frame.faces[0], style, WINDOW, image[0])
+    latent = Latent(torch.zeros(1, 4, 8), feature=image, feature_rgb=image.clone())
+    return EncodedFrame(CroppedFrame(item.face_frame, (crop,)), (latent,))
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "gray", "gbrp"])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_luma_is_that_of_the_picture(pix_fmt, rotation):
+    info = replace(clip(64, 48, pix_fmt), color=ColorTags(matrix=0 if pix_fmt == "gbrp" else 1, range=1))
+    layout = PlaneLayout.named(pix_fmt)
+    rng, shapes = np.random.default_rng(0), [layout.plane_shape(k, 48, 64) for k in range(layout.num_planes)]
+    low, high = (16 << (layout.bits - 8)), (235 << (layout.bits - 8))
+    planes = tuple(rng.integers(low, high, shape).astype(layout.dtype) for shape in shapes)
+    frame = replace(face_frame(0, 0, [], info).frame, planes=planes, layout=layout, color=info.color, rotation=rotation)
+    assert luma(frame) == pytest.approx(frame.rgb() @ LUMA, abs=2e-3)
 
 
 def test_likeness_is_one_for_the_same_and_zero_where_flows_disagree():
