@@ -18,6 +18,11 @@ Codes = NDArray[np.float32]
 """w+ [L, style_dim], latent_avg included."""
 
 
+def distance(a: Codes, b: Codes) -> float:
+    """Root mean square of a − b, over all their numbers."""
+    return float(np.sqrt(np.square(a - b).mean(dtype=np.float64)))
+
+
 class CodeSource(Protocol):
     """Gives w+; a function of the frame and the face alone."""
 

@@ -9,6 +9,10 @@
 A good view is a frame where the face was really detected, with a high score, lies inside the picture and looks at the
 camera. Where none of a face's first `wait_frames` + 1 is good, its w+ is that of its first frame in the shot. All but
 `frame` hold a few frames back. Filters and medians never reach over a cut.
+
+On its way every face gets the distance of its own w+ from a reference, where that is known without encoding anything
+more: in `clip` and `shot` at the chosen views, from what they gave; in `smooth` wherever the face was seen, from the w+
+that it is rendered with; in `frame` everywhere, from the face's first w+ in the shot.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from typing import Literal
@@ -26,7 +31,7 @@ from pydantic import Field
 
 from stages.base import Section
 from stages.by_shot import by_shot
-from stages.codes import Codes, CodeSource
+from stages.codes import Codes, CodeSource, distance
 from stages.filters import Fir, OneEuro
 from stages.geometry import frontality
 from stages.types import Face, FaceFrame, FaceSource, StyledFrame, StyleRef
@@ -42,9 +47,9 @@ class StyleConfig(Section):
     """clip: the first face's w+ for everything (as published); shot: one per face and shot; smooth: every frame's,
     filtered over time; frame: every frame's."""
     wait_frames: int = Field(default=12, ge=0, le=250)
-    """Frames, from a face's first in the shot, among which its views are chosen (clip, shot)."""
+    """Frames, from a face's first in the shot, among which its views are chosen (clip, shot, and fine layers)."""
     views: int = Field(default=5, ge=1, le=25)
-    """Best views whose median is the shot's w+."""
+    """Best views whose median is the shot's w+ (shot)."""
     min_score: float = Field(default=0.8, ge=0, le=1)
     """A good view has at least this presence score of the detector."""
     max_outside: float = Field(default=0.1, ge=0, le=1)
@@ -56,7 +61,8 @@ class StyleConfig(Section):
     smooth_s: float = Field(default=0.5, ge=0, le=2)
     """Width of the filter in seconds: full width at half maximum (gaussian), half the window (savgol)."""
     fine_from: int | None = Field(default=None, ge=1)
-    """smooth: style inputs from this one on take the shot's w+ instead (9 keeps colours and texture still)."""
+    """smooth: style inputs from this one on are not filtered but averaged, over the good views among the face's first
+    `wait_frames` + 1 frames in the shot, and stay so (9 keeps colours and texture still)."""
 
     def smooth_frames(self, rate: Fraction) -> int:
         """Radius of the filter, at most 60 frames."""
@@ -110,7 +116,10 @@ class _Shot:
         self._shared: dict[tuple[int, int], Codes] = clip_wplus if config.latents == "clip" else {}
         radius = config.smooth_frames(first.frame.clip.smooth_rate)
         self._own = _Smoothed(config, codes, radius) if codes is not None and config.latents == "smooth" else None
+        self._first: dict[int, Codes] = {}
         self._last: dict[int, Codes] = {}
+        self._distances: dict[tuple[int, int], float] = {}
+        """(frame, track) → distance, of views that wait."""
         self._ahead = 0 if config.filter == "one_euro" or self._own is None else radius
 
     def push(self, item: FaceFrame) -> Generator[StyledFrame, None, None]:
@@ -141,17 +150,18 @@ class _Shot:
     def _emit(self) -> StyledFrame:
         item = self._waiting[0]
         styles = tuple(self._style(item, face) for face in item.faces)
+        faces = tuple(replace(face, wplus_distance=self._distance(item, face)) for face in item.faces)
         if self._own is not None:
             self._own.forget(item)
         self._waiting.popleft()
-        return StyledFrame(item, styles)
+        return StyledFrame(replace(item, faces=faces), styles)
 
     def _style(self, item: FaceFrame, face: Face) -> StyleRef:
         key, reused = self._key(face), self._config.latents in ("clip", "shot")
         if self._codes is None:
             return StyleRef(key if reused else (item.frame.index, face.track_id), None, reused)
         if self._shares and key not in self._shared:
-            self._shared[key] = self._median(face)
+            self._shared[key] = self._shared_by(face)
         if reused:
             wplus = self._shared[key]
         elif face.source is FaceSource.HELD:
@@ -166,20 +176,40 @@ class _Shot:
         self._last[face.track_id] = wplus
         return StyleRef(key, torch.from_numpy(wplus)[None], reused)
 
-    def _median(self, face: Face) -> Codes:
-        """Over the best views of this face in the frames that wait; over its first frame where none is good."""
+    def _distance(self, item: FaceFrame, face: Face) -> float | None:
+        """Of a face that just got its w+."""
+        track, index = face.track_id, item.frame.index
+        if self._codes is None or face.source is FaceSource.HELD:
+            return None
+        if self._config.latents in ("clip", "shot"):
+            return self._distances.pop((index, track), None)
+        if self._own is None:
+            return distance(self._last[track], self._first.setdefault(track, self._last[track]))
+        own = self._own.seen(item, face)
+        return None if own is None else distance(own, self._last[track])
+
+    def _shared_by(self, face: Face) -> Codes:
+        """What the frames of the shot share of this face, from its good views in the frames that wait, or else from its
+        first frame: the median of the most frontal ones; in `smooth`, which knows every w+ anyhow, the mean of all."""
         assert self._codes is not None
         if (pinned := self._codes.pinned(self.number, face.track_id)) is not None:
             return pinned
-        views: list[tuple[float, int, FaceFrame, Face]] = []
-        for place, item in enumerate(islice(self._waiting, self._config.wait_frames + 1)):
-            for other in item.faces:
-                if other.track_id == face.track_id and self._is_good(other):
-                    views.append((-frontality(other.landmarks), place, item, other))
-        views.sort(key=lambda view: view[:2])
-        count = 1 if self._config.latents == "clip" else self._config.views
-        chosen = [(item, other) for _, _, item, other in views[:count]] or [(self._waiting[0], face)]
-        return np.median([self._codes.wplus(*view) for view in chosen], axis=0).astype(np.float32)
+        views = self._good_views(face.track_id) or [(self._waiting[0], face)]
+        if self._own is not None:
+            return np.mean([self._own.code(*view) for view in views], axis=0, dtype=np.float64).astype(np.float32)
+        views.sort(key=lambda view: -frontality(view[1].landmarks))
+        views = views[: 1 if self._config.latents == "clip" else self._config.views]
+        rows = [self._codes.wplus(*view) for view in views]
+        median = np.median(rows, axis=0).astype(np.float32)
+        for (item, view), row in zip(views, rows, strict=True):
+            self._distances[item.frame.index, view.track_id] = distance(row, median)
+        return median
+
+    def _good_views(self, track_id: int) -> list[tuple[FaceFrame, Face]]:
+        """In order of time."""
+        waiting = islice(self._waiting, self._config.wait_frames + 1)
+        seen = ((item, face) for item in waiting for face in item.faces if face.track_id == track_id)
+        return [(item, face) for item, face in seen if self._is_good(face)]
 
     def _is_good(self, face: Face) -> bool:
         config = self._config
@@ -208,12 +238,19 @@ class _Smoothed:
         rows = self._rows.get(face.track_id, {})
         index = item.frame.index
         if self._fir is None:
-            row = rows.get(index)
-            row = self._codes.wplus(item, face) if row is None else row
-            return self._causal.setdefault(face.track_id, OneEuro())(row, item.frame.time_s)
+            return self._causal.setdefault(face.track_id, OneEuro())(self.code(item, face), item.frame.time_s)
         if not any(abs(k - index) <= self._fir.radius for k in rows):
             return self._codes.wplus(item, face)
         return self._fir(rows, index)
+
+    def seen(self, item: FaceFrame, face: Face) -> Codes | None:
+        """A face's own w+ in a frame; None where it was not seen."""
+        return self._rows.get(face.track_id, {}).get(item.frame.index)
+
+    def code(self, item: FaceFrame, face: Face) -> Codes:
+        """The same, encoded now where it was not seen."""
+        row = self.seen(item, face)
+        return self._codes.wplus(item, face) if row is None else row
 
     def forget(self, item: FaceFrame) -> None:
         """Drop what no later frame can need."""

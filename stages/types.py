@@ -170,6 +170,8 @@ class Face:
     """Share of the landmarks that lie outside the picture, in [0, 1]."""
     aligned: Similarity
     """The FFHQ-aligned square, smoothed over time."""
+    wplus_distance: float | None = None
+    """Root mean square by which this frame's own w+ lies off the reference, as `style` says; None: not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

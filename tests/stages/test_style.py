@@ -147,8 +147,61 @@ def test_smooth_is_bounded():
 def test_fine_layers_take_the_shots_own():
     items = [face_frame(i, 0, [face(0)]) for i in range(30)]
     config = StyleConfig(latents="smooth", smooth_s=2 / 25, fine_from=9)
-    assert values(config, items, layer=13) == [2.0] * 30
+    codes = Numbered()
+    assert values(config, items, codes, layer=13) == [6.0] * 30  # the mean of frames 0 to 12
     assert values(config, items, layer=8)[10:20] == pytest.approx(range(10, 20))
+    assert codes.asked == list(range(30)), "each is encoded once"
+
+
+def test_fine_layers_average_good_views_alone():
+    bad = [face(0, source=FaceSource.FILLED), face(0, outside=0.4)]
+    items = [face_frame(i, 0, [f]) for i, f in enumerate([*bad, *[face(0)] * 8])]
+    config = StyleConfig(latents="smooth", smooth_s=2 / 25, fine_from=9, wait_frames=3)
+    assert values(config, items, layer=13) == [2.5] * 10  # frames 2 and 3
+    assert values(config, items[:2], layer=13) == [0.0] * 2  # none is good: the first
+    pin = np.full((14, 8), 7.5, np.float32)
+    assert values(config, items, Numbered({(0, 0): pin}), layer=13) == [7.5] * 10
+
+
+def distances(config, items, codes=None):
+    """What every frame's first face carries away, and which frames were encoded."""
+    codes = codes or Numbered()
+    stream, _ = run(config, items, codes)
+    return [item.face_frame.faces[0].wplus_distance for item in stream], codes.asked
+
+
+def test_shot_knows_the_distance_of_its_views_alone():
+    items = [face_frame(i, i // 6, [face(i // 6)]) for i in range(12)]
+    found, asked = distances(StyleConfig(views=3), items)
+    assert found == [1, 0, 1, None, None, None, pytest.approx(1), 0, pytest.approx(1), None, None, None]
+    assert asked == [0, 1, 2, 6, 7, 8], "nothing is encoded for it"
+    found, asked = distances(StyleConfig(latents="clip"), items)
+    assert found == [0] + [None] * 11
+    assert asked == [0]
+    pin = np.full((14, 8), 7.5, np.float32)
+    assert distances(StyleConfig(), items[:6], Numbered({(0, 0): pin})) == ([None] * 6, [])
+
+
+def test_smooth_knows_the_distance_from_what_is_rendered():
+    items = [face_frame(i, 0, [face(0)]) for i in range(9)]
+    items[4] = face_frame(4, 0, [face(0, source=FaceSource.FILLED)])
+    config = StyleConfig(latents="smooth", smooth_s=2 / 25)
+    found, asked = distances(config, items)
+    rendered = values(config, items)
+    assert found[4] is None
+    for i in (0, 1, 2, 3, 5, 6, 7, 8):
+        assert found[i] == pytest.approx(abs(i - rendered[i]), abs=1e-6)
+    assert asked == [0, 1, 2, 3, 5, 6, 7, 8]
+
+
+def test_frame_knows_the_distance_from_the_first_of_the_shot():
+    items = [face_frame(i, i // 3, [face(i // 3)]) for i in range(5)]
+    items.append(face_frame(5, 1, [face(1, source=FaceSource.HELD)]))
+    found, asked = distances(StyleConfig(latents="frame"), items)
+    assert found == [0, 1, 2, 0, pytest.approx(1), None]
+    assert asked == [0, 1, 2, 3, 4]
+    stream = Style(StyleConfig(latents="frame"), None).stream(item for item in items)
+    assert [item.face_frame.faces[0].wplus_distance for item in stream] == [None] * 6
 
 
 def test_one_euro_never_looks_ahead():
