@@ -21,10 +21,14 @@ FACE_COLUMNS = {
     "eye_distance": "f",
     "angle": "f",
     "outside": "f",
+    "wplus_distance": "f",
 }
 """One row per rendered face, in order of frames, the largest face first. index: its frame; x, y: the smoothed point
 between the eyes, in pixels; eye_distance: in pixels, which sets the scale of the crop; angle: of the aligned square,
-in radians, clockwise as the picture is seen; outside: share of the landmarks that lie outside the picture."""
+in radians, clockwise as the picture is seen; outside: share of the landmarks that lie outside the picture;
+wplus_distance: how far the frame's own w+ lies off the reference (stages/style.py says of which), where it is known."""
+ADDED = frozenset({"wplus_distance"})
+"""Columns that the reports of older releases lack: there, nothing is known."""
 
 
 class FrameLog:
@@ -46,7 +50,8 @@ class FrameLog:
             column.append(value)
         for face in seen.faces:
             x, y = face.center
-            numbers = (face.score, x, y, face.eye_distance, face.aligned.angle, face.outside)
+            apart = math.nan if face.wplus_distance is None else face.wplus_distance
+            numbers = (face.score, x, y, face.eye_distance, face.aligned.angle, face.outside, apart)
             row = (frame.index, face.track_id, SOURCES.index(face.source), *numbers)
             for column, value in zip(self.faces.values(), row, strict=True):
                 column.append(value)

@@ -45,6 +45,9 @@ class RunReport:
     seconds: float = 0.0
     model: dict[str, Any] | None = None
     """name, path, sha256, note; None for a task without a network."""
+    wplus: str = ""
+    """Where the faces' w+ came from: encoder, analysis (as stored there) or replaced (by a latent file or by step II of
+    the inversion); empty: not from aligned faces."""
     fingerprint: str = ""
     """Of input, configuration and weights; equal fingerprints give equal outputs."""
     clip: dict[str, Any] = field(default_factory=dict)

@@ -92,6 +92,7 @@ def render(
     if rendering is not None:
         model = rendering.model
         report.model = {"name": model.name, "path": str(model.path), "sha256": model.sha256, "note": model.note}
+        report.wplus = wplus_origin(settings, rendering)
     with _collect_warnings(report.warnings):
         kept = _drive(settings, clip, rendering, target, report, progress)
         if settings.report.verify:
@@ -142,6 +143,15 @@ def _load(loader: Loader | None, config: RunConfig, source: Path) -> Rendering |
     if rendering is None or config.analysis is None:
         return rendering
     return open_analysis(config.analysis, source, config, rendering)
+
+
+def wplus_origin(config: RunConfig, rendering: Rendering) -> str:
+    """See `RunReport.wplus`."""
+    if rendering.recipe.style != "aligned":
+        return ""
+    if config.latents.source is not None or rendering.recipe.optimize is not None:
+        return "replaced"
+    return "encoder" if rendering.analysis is None or rendering.encode else "analysis"
 
 
 def check_filter(config: RunConfig) -> None:

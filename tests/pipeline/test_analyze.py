@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from unittest import mock
 
@@ -14,7 +15,7 @@ from pipeline.config import load_config
 from pipeline.errors import ConfigError, UserError
 from pipeline.fingerprint import fingerprint
 from pipeline.resources import Loader
-from pipeline.run import stream
+from pipeline.run import render, stream
 from stages.analysis import Analysis
 from stages.errors import AnalysisError
 from tests.helpers import write_clip
@@ -54,7 +55,7 @@ def digests(source, loader, **changes):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_streaming_equals_analysis_equals_shards(two_shots, analysis, loader, mode):
-    changes = {"style__latents": mode, "style__smooth_s": 0.12, "style__wait_frames": 3}
+    changes = {"style__latents": mode, "style__smooth_s": 0.12, "style__wait_frames": 3, "style__fine_from": 3}
     whole = digests(two_shots, loader, **changes)
     assert list(whole) == list(range(COUNT))
     assert len(set(whole.values())) == COUNT
@@ -111,6 +112,21 @@ def test_another_encoder_keeps_shots_and_faces_and_computes_wplus(two_shots, ana
         assert [r.getMessage() for r in caplog.records if "computed anew with tiny_toonify" in r.getMessage()]
         part = digests(two_shots, loader, read__start=CUT - 1, read__end=CUT + 2, **changes)
     assert part == {k: whole[k] for k in range(CUT - 1, CUT + 2)}
+
+
+def test_the_report_says_whose_wplus_were_rendered_with(two_shots, analysis, loader, tmp_path):
+    changes = {"style__latents": "shot", "style__views": 2, "style__wait_frames": 3, "analysis": str(analysis)}
+    changes |= {"read__start": CUT, "report__preview_frames": 0, "write__overwrite": True}
+    own = render(two_shots, tmp_path / "own.mp4", config=settings(**changes), loader=loader)
+    assert own.wplus == "analysis"
+    other = settings(model=str(tiny_model(tmp_path, "toonify")), **changes)
+    anew = render(two_shots, tmp_path / "anew.mp4", config=other, loader=Loader())
+    assert anew.wplus == "encoder"
+    for report in (own, anew):
+        known = [not math.isnan(value) for value in report.per_frame.faces["wplus_distance"]]
+        assert sum(known) == 2, "at the views alone"
+    kept = next(row for row, value in enumerate(own.per_frame.faces["wplus_distance"]) if not math.isnan(value))
+    assert own.per_frame.faces["wplus_distance"][kept] != anew.per_frame.faces["wplus_distance"][kept]
 
 
 def test_a_pin_is_computed_anew_too(two_shots, analysis, tmp_path):

@@ -23,7 +23,8 @@ def finished(frame, shot=0, *faces):
 
 def face(track, source=FaceSource.DETECTED, score=0.9):
     points = np.zeros((68, 2), np.float32)
-    return Face(track, source, points, score, (10.25, 20.5), 31.123456789, 0.25, Similarity(1, 2, 3, -0.125))
+    square, apart = Similarity(1, 2, 3, -0.125), 0.5 if track == 1 else None
+    return Face(track, source, points, score, (10.25, 20.5), 31.123456789, 0.25, square, apart)
 
 
 def test_rows_of_frames_and_faces(frames):
@@ -52,6 +53,7 @@ def test_rows_of_frames_and_faces(frames):
     assert faces["eye_distance"][0] == pytest.approx(31.1235)
     assert faces["angle"][0] == -0.125
     assert faces["outside"][0] == 0.25
+    assert faces["wplus_distance"] == [None, 0.5, None]
 
 
 def test_a_number_that_is_none_becomes_null(frames):

@@ -97,7 +97,32 @@ def test_the_joined_clip_is_the_render_in_one_go(work, tmp_path, capsys):
     for name in ("frames", "rendered", "shots", "decisions", "per_frame", "clip", "model"):
         assert report_of(joined)[name] == report_of(whole)[name], name
     assert report_of(joined)["config"]["read"] == report_of(whole)["config"]["read"]
+    assert (report_of(joined)["wplus"], report_of(whole)["wplus"]) == ("analysis", "encoder")
+    known = [value is not None for value in report_of(joined)["per_frame"]["faces"]["wplus_distance"]]
+    assert known == [True] * COUNT  # both shots are shorter than the five views that are wanted
     assert "exists already" in refused(capsys, "concat", work / "parts", "-o", joined)
+
+
+def test_a_part_with_a_report_of_another_release_is_joined_without_one(work, tmp_path, capsys):
+    folder, joined = copy_parts(work, tmp_path), tmp_path / "joined.mkv"
+    path = sorted(folder.glob("*.report.json"))[1]
+    report = json.loads(path.read_text())
+    del report["per_frame"]["faces"]["wplus_distance"], report["wplus"]
+    path.write_text(json.dumps(report))
+    concat(folder, joined)
+    distances = report_of(joined)["per_frame"]["faces"]["wplus_distance"]
+    assert distances[3] is not None
+    assert distances[4:6] == [None, None]  # a column that came later
+
+    del report["shots"][0]["number"]
+    for text in (json.dumps(report), "[]", "{"):
+        path.write_text(text)
+        alone = tmp_path / f"joined{len(text)}.mkv"
+        assert run(["concat", str(folder), "-o", str(alone)]) == 0
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "not a report of this release" in line]
+        assert path.name in line
+        assert len(decode_all(alone)) == COUNT
+        assert not alone.with_name(f"{alone.name}.report.json").exists()
 
 
 def test_a_part_says_what_it_is(work):
