@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,19 +10,16 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from models.errors import UserError
 from pipeline.errors import ConfigError
 from pipeline.metrics import FlickerConfig, FlickerReport, measure
 from pipeline.metrics.junit import check_target, write_text
 from pipeline.qc.frames import Strip, read_strip
-from pipeline.qc.latents import latents_of, wplus_distances
+from pipeline.qc.latents import known_distances
 from pipeline.qc.record import Record, read_record
 from pipeline.qc.series import boxes, face_plots, measured_plots, step_of
 from pipeline.qc.worst import Suspect, suspects
 from stages.preview import spread
 from stages.read import ReadConfig
-
-log = logging.getLogger(__name__)
 
 CONTACT_FRAMES = 12
 BASE64 = 4 / 3
@@ -91,7 +87,7 @@ def page_data(
 ) -> dict[str, Any]:
     """Everything that the page's script draws, as it goes into JSON."""
     frames, step = record.frames, step_of(len(record.frames["index"]))
-    plots = [*measured_plots(record, flicker), *face_plots(record, _wplus(record))]
+    plots = [*measured_plots(record, flicker), *face_plots(record, known_distances(record))]
     shots = [shot["first_frame"] for shot in record.report.get("shots", [])]
     return {
         "rate": record.report["clip"].get("rate", "25"),
@@ -139,15 +135,6 @@ def render_page(record: Record, flicker: FlickerReport, data: dict[str, Any]) ->
         styles=[Markup(_asset(name)) for name in ("uplot/uPlot.min.css", "page.css")],
         scripts=[Markup(_asset(name)) for name in ("uplot/uPlot.iife.min.js", "viewer.js", "plots.js")],
     )
-
-
-def _wplus(record: Record) -> list[float | None] | None:
-    file = latents_of(record)
-    try:
-        return wplus_distances(file, record) if file is not None else None
-    except UserError as error:
-        log.warning("w+ distances are left out: %s", error.what)
-        return None
 
 
 def _asset(name: str) -> str:

@@ -73,7 +73,7 @@
 
   function overTime(plot) {
     const frames = data.frames.index.filter((_, row) => row % data.step === 0);
-    const holder = element("div", { className: "plot" }, heading(plot.title, plot.unit));
+    const holder = element("div", { className: "plot" }, heading(plot.title, [plot.unit, plot.note].filter(Boolean).join(", ")));
     holder.dataset.key = plot.key;
     byId("plots").append(holder);
     const playhead = element("div", { className: "playhead" });

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.fingerprint import report_path
-from pipeline.frame_log import FACE_COLUMNS, FRAME_COLUMNS
+from pipeline.frame_log import ADDED, FACE_COLUMNS, FRAME_COLUMNS
 
 Table = dict[str, list[Any]]
 _AGAIN = "render it again with `report.enabled: true`"
@@ -63,7 +63,11 @@ def read_record(output: Path) -> Record:
 
 
 def _table(path: Path, columns: Any, names: tuple[str, ...]) -> Table:
-    lists: list[Any] = [columns.get(name) for name in names] if isinstance(columns, dict) else []
-    if len(lists) != len(names) or not all(isinstance(c, list) and len(c) == len(lists[0]) for c in lists):
+    table = dict(columns) if isinstance(columns, dict) else {}
+    rows = table.get("index")
+    if isinstance(rows, list):
+        table = {name: [None] * len(rows) for name in ADDED} | table
+    lists: list[Any] = [table.get(name) for name in names]
+    if not all(isinstance(column, list) and len(column) == len(lists[0]) for column in lists):
         raise ConfigError(f"{path}: it has no table of frames, or one of another version", _AGAIN)
     return dict(zip(names, lists, strict=True))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.metrics.report import FlickerReport
+from pipeline.qc.latents import Distances
 from pipeline.qc.record import Record
 
 Row = list[float | None]
@@ -44,6 +45,8 @@ class Plot:
     """Points, not a line."""
     scale: str = "zero"
     """Of the values: zero (from 0 on), tight (what there is), unit (0 to 1)."""
+    note: str = ""
+    """What a reader should know of the values."""
 
     @property
     def is_empty(self) -> bool:
@@ -56,7 +59,7 @@ class Plot:
             {"label": line.label, "role": line.role, "values": _thinned(line.values, step, self.pick)}
             for line in self.lines
         ]
-        names = {"key": self.key, "title": self.title, "unit": self.unit, "dots": self.dots, "scale": self.scale}
+        names = {name: getattr(self, name) for name in ("key", "title", "unit", "dots", "scale", "note")}
         return names | {"lines": lines}
 
 
@@ -96,8 +99,8 @@ def measured_plots(record: Record, report: FlickerReport) -> list[Plot]:
     return [plot for plot in plots if not plot.is_empty]
 
 
-def face_plots(record: Record, wplus: Sequence[float | None] | None = None) -> list[Plot]:
-    """What is known of the faces: w+ distance (one per row of faces, where it is known), size, angle, score."""
+def face_plots(record: Record, wplus: Distances | None = None) -> list[Plot]:
+    """What is known of the faces: w+ distance, size, angle, score."""
     angles = [None if angle is None else math.degrees(angle) for angle in record.faces["angle"]]
     columns: list[tuple[str, str, str, Sequence[float | None]]] = [
         ("eyes", "Eye distance (sets the scale of the crop)", "px", record.faces["eye_distance"]),
@@ -105,14 +108,16 @@ def face_plots(record: Record, wplus: Sequence[float | None] | None = None) -> l
         ("score", "Detector score", "", record.faces["score"]),
     ]
     if wplus is not None:
-        columns.insert(0, ("wplus", "w+ distance to the shot's reference", "rms", wplus))
+        columns.insert(0, ("wplus", "w+ distance to the shot's reference", "rms", wplus.values))
     slots = _slots(record)
     plots = []
     for key, title, unit, values in columns:
         plot = Plot(key, title, unit, _face_lines(record, slots, values))
         if key == "score":
             plot.pick, plot.dots, plot.scale = min, True, "unit"
-        elif key != "wplus":
+        elif key == "wplus" and wplus is not None:
+            plot.dots, plot.note = wplus.sparse, wplus.note
+        else:
             plot.scale = "tight"
         plots.append(plot)
     return [plot for plot in plots if not plot.is_empty]

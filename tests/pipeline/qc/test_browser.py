@@ -60,7 +60,8 @@ def test_opens_without_a_complaint_and_asks_for_nothing(opened, page_file):
     page, complaints, requests = opened
     shown(page, WRONG)  # begins at the worst frame
     assert page.evaluate("document.querySelector('#after img').naturalWidth") == 144
-    assert page.locator("#plots .uplot").count() == 6
+    assert page.locator("#plots .uplot").count() == 7
+    assert "no other frame was encoded" in page.locator('.plot[data-key="wplus"] h3').inner_text()
     assert page.locator("#boxes .uplot").count() == 2
     assert page.locator("#worst .thumb").first.get_attribute("data-frame") == str(WRONG)
     assert page.locator("#worst .thumb").count() <= 10

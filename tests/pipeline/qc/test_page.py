@@ -7,9 +7,7 @@ import pytest
 
 from pipeline.fingerprint import report_path
 from pipeline.qc import page_path, write_page
-from pipeline.qc.latents import wplus_distances
-from pipeline.qc.record import read_record
-from pipeline.qc.series import MOST_POINTS, Line, Plot, face_plots, step_of
+from pipeline.qc.series import MOST_POINTS, Line, Plot, step_of
 from run_pipeline import run
 from stages.errors import MediaError
 from tests.helpers import moving, write_clip
@@ -42,7 +40,7 @@ def test_it_holds_every_frame_and_names_the_wrong_one_first(html):
 
 def test_plots_have_one_value_per_frame_and_none_across_the_cut(html):
     plots = {plot["key"]: plot for plot in data_of(html)["plots"]}
-    assert list(plots) == ["change", "warp", "pop", "eyes", "angle", "score"]
+    assert list(plots) == ["change", "warp", "pop", "wplus", "eyes", "angle", "score"]
     assert all(len(line["values"]) == COUNT for plot in plots.values() for line in plot["lines"])
     change = plots["change"]["lines"][1]["values"]
     assert change[0] is None
@@ -54,6 +52,9 @@ def test_plots_have_one_value_per_frame_and_none_across_the_cut(html):
     assert first[:3] == [None, None, 30.2]
     assert second[CUT - 1 : CUT + 1] == [None, 21.0]
     assert plots["score"]["lines"][0]["values"][5] == 0
+    assert plots["wplus"]["lines"][0]["values"] == [0.5 if n > 1 and n % 4 == 0 else None for n in range(COUNT)]
+    assert plots["wplus"]["dots"]
+    assert "no other frame was encoded" in plots["wplus"]["note"]
 
 
 def test_boxes_are_ordered(html):
@@ -72,7 +73,7 @@ def test_nothing_in_a_report_becomes_markup_and_nothing_is_loaded(html):
     assert "tiny &lt;model&gt; &amp; more" in html
     assert "out &lt;1&gt;.mp4" in html
     assert "ab" * 32 in html
-    assert "--save-latents FILE" in html, "how to have the plot of w+ that is missing"
+    assert "No plot of w+" not in html
     assert "default-src &#39;none&#39;" in html or "default-src 'none'" in html
     assert not re.search(r'(src|href)="(?!data:|#)', html)
 
@@ -85,7 +86,7 @@ def test_pictures_stay_within_their_limit(clips, tmp_path):
     assert set(few["contact"]) <= {frame[0] for frame in few["strip"]["frames"]}
     assert pages[0].stat().st_size < pages[1].stat().st_size
     assert not few["worst"]
-    assert [plot["key"] for plot in few["plots"]] == ["eyes", "angle", "score"]
+    assert [plot["key"] for plot in few["plots"]] == ["wplus", "eyes", "angle", "score"]
 
 
 def test_long_plots_are_thinned_and_keep_their_peaks():
@@ -98,25 +99,15 @@ def test_long_plots_are_thinned_and_keep_their_peaks():
     assert thin[5000 // step] == 9.0
 
 
-def test_wplus_distance_to_the_reference_of_the_shot(clips, tmp_path):
-    import torch
-
-    from models.latent import Latent
-    from models.latent_file import FaceLatent, LatentFrame, LatentInfo, save_latents
-
-    record = read_record(clips[1])
-    frames = []
-    for index in range(COUNT):
-        here = [track for i, track in zip(record.faces["index"], record.faces["track_id"], strict=True) if i == index]
-        offset = 2.0 if index == WRONG else 0.0
-        faces = [FaceLatent(Latent(torch.full((1, 4, 8), float(track + offset))), track_id=track) for track in here]
-        frames.append(LatentFrame(index, index, tuple(faces), int(index >= CUT)))
-    file = tmp_path / "frames.safetensors"
-    save_latents(file, frames, LatentInfo(model="tiny"))
-    distances = wplus_distances(file, record)
-    for index, distance in zip(record.faces["index"], distances, strict=True):
-        assert distance == (2.0 if index == WRONG else 0.0)
-    assert face_plots(record, distances)[0].key == "wplus"
+def test_a_report_of_an_older_release_has_a_page_that_says_what_is_missing(clips, tmp_path):
+    output = tmp_path / "out.mp4"
+    output.write_bytes(clips[1].read_bytes())
+    report = json.loads(report_path(clips[1]).read_text(encoding="utf-8"))
+    del report["wplus"], report["per_frame"]["faces"]["wplus_distance"]
+    report_path(output).write_text(json.dumps(report), encoding="utf-8")
+    text = write_page(clips[0], output, metrics=False).read_text(encoding="utf-8")
+    assert [plot["key"] for plot in data_of(text)["plots"]] == ["eyes", "angle", "score"]
+    assert "--save-latents FILE" in text, "how to have the plot"
 
 
 def test_the_command_prints_the_page(clips, tmp_path, capsys):
@@ -153,6 +144,7 @@ def test_a_render_writes_it_when_asked(tmp_path):
     assert data["frames"]["index"] == [frame[0] for frame in data["strip"]["frames"]] == [2, 3, 4, 5, 6, 7]
     assert all(frame[2] for frame in data["strip"]["frames"])
     assert "none took part" in html
+    assert "No plot of w+" not in html
 
 
 def test_a_page_that_cannot_be_made_does_not_spoil_the_render(tmp_path, monkeypatch):
