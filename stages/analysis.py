@@ -3,8 +3,10 @@
     NAME.analysis/analysis.json        version, source, model, settings, cuts; made to be edited by hand
     NAME.analysis/frames.safetensors   a latent file: pts, shot, every face with landmarks, score and its own w+
 
-Nothing smoothed or chosen is stored: a render derives it anew, by the same stages as a render in one go, so that an
-edit of the JSON has its full effect. By hand: add a frame number to `cuts`; add ``{"track": 3}`` (optionally with
+A render reads pts and, of every face, track_id, wplus and the geometry named landmarks, score and source. What follows
+from these it derives anew, by the same stages as a render in one go, so that an edit of the JSON has its full effect.
+The geometry named center, eye_distance and aligned is for information: the smooth similarities that the window and the
+style crop were placed by, before any edit. By hand: add a frame number to `cuts`; add ``{"track": 3}`` (optionally with
 "first" and "last" frame) to `drop`, to forget a false face; add ``{"track": 0, "frame": 57}`` to `pin`, to take a
 face's w+ from that frame in the shot where it lies.
 """
@@ -12,6 +14,7 @@ face's w+ from that frame in the shot where it lies.
 from __future__ import annotations
 
 import json
+import math
 from bisect import bisect_right
 from collections.abc import Generator, Iterable
 from functools import lru_cache
@@ -106,7 +109,13 @@ def is_analysis(folder: Path) -> bool:
 
 
 def latent_frame(item: FaceFrame, codes: CodeSource) -> LatentFrame:
-    """What is stored of a frame with all of its faces; w+ comes from `codes`."""
+    """What is stored of a frame with all of its faces; w+ comes from `codes`.
+
+    Geometry, float64 where no other type is named: landmarks float32 [68, 2], score, source uint8 (place in
+    `FaceSource`); for information, all of it smooth and in pixels and radians: center [2] (x, y) between the eyes and
+    eye_distance, by which the window is placed, and aligned [4], the style crop's square: x, y, log of half its side,
+    angle.
+    """
     faces = tuple(
         FaceLatent(
             Latent(torch.from_numpy(codes.wplus(item, face))[None]),
@@ -115,6 +124,9 @@ def latent_frame(item: FaceFrame, codes: CodeSource) -> LatentFrame:
                 "landmarks": face.landmarks,
                 "score": np.array(face.score, np.float64),
                 "source": np.array(_SOURCES.index(face.source), np.uint8),
+                "center": np.array(face.center, np.float64),
+                "eye_distance": np.array(face.eye_distance, np.float64),
+                "aligned": np.array([face.aligned.x, face.aligned.y, math.log(face.aligned.size), face.aligned.angle]),
             },
         )
         for face in item.faces
