@@ -39,8 +39,8 @@ from stages.media_probe import probe
 from stages.output import check_writable, disk_errors
 
 log = logging.getLogger(__name__)
-FREE = ("face", "no_face")
-"""Settings of `track` that a render may choose anew."""
+EVERY_FACE = {"face": "all", "no_face": "pass"}
+"""What an analysis has in place of the settings of `track` that a render may choose anew."""
 
 
 def analyze(
@@ -58,7 +58,8 @@ def analyze(
         source: as for `render`; always the whole clip.
         output: folder, new or empty; None: ``output/{stem}.analysis``. With `write.overwrite` an older analysis in it
             is replaced, and nothing else there is touched.
-        config, overrides, loader, progress: as for `render`. The model decides the w+, `track` and `shots` the rest.
+        config, overrides, loader, progress: as for `render`. The model decides the w+, `track` and `shots` the rest;
+            every face is kept, so that a render may choose (`track.face`).
 
     Raises:
         UserError: as `render`; or the task's w+ does not come from aligned faces. Nothing is left behind.
@@ -67,7 +68,8 @@ def analyze(
     source = Path(source)
     target = Path(output) if output else Path("output") / f"{source.stem}.analysis"
     check_target(target, settings.write.overwrite)
-    settings = settings.model_copy(update={"read": settings.read.model_copy(update={"start": 0, "end": None})})
+    whole = {"read": settings.read.model_copy(update={"start": 0, "end": None})}
+    settings = settings.model_copy(update=whole | {"track": settings.track.model_copy(update=EVERY_FACE)})
     clip = probe(source, Fraction(settings.read.sequence_rate))
     rendering = (loader or Loader()).load(settings)
     if rendering is None or rendering.recipe.style != "aligned":
@@ -129,7 +131,7 @@ def check_target(target: Path, overwrite: bool) -> None:
 
 def decisive_settings(config: RunConfig, rendering: Rendering) -> dict[str, Any]:
     """What the numbers of an analysis depend on, besides the clip and the encoder."""
-    track = config.track.model_dump(mode="json", exclude=set(FREE))
+    track = config.track.model_dump(mode="json", exclude=set(EVERY_FACE))
     content = {"content": repr(rendering.recipe.content), "eye_distance_px": config.crop.eye_distance_px}
     return {"track": track, **content, "precision": config.precision}
 

@@ -8,16 +8,21 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from models.latent_file import load_latents
 from pipeline.analyze import analyze
 from pipeline.config import load_config
 from pipeline.errors import ConfigError, UserError
 from pipeline.fingerprint import fingerprint
+from pipeline.flow import Flow
 from pipeline.resources import Loader
 from pipeline.run import render, stream
+from pipeline.wire import wire_faces
 from stages.analysis import Analysis
 from stages.errors import AnalysisError
+from stages.media_probe import probe
 from tests.helpers import write_clip
 from tests.pipeline.tiny import tiny_model
 
@@ -74,6 +79,40 @@ def test_it_holds_what_a_render_needs_and_reads_as_a_latent_file(two_shots, anal
     with load_latents(analysis / "frames.safetensors", net.config) as latents:
         assert [frame.index for frame in latents] == list(range(COUNT))
         assert {face.track_id for frame in latents for face in frame.faces} == {0, 1}
+
+
+def test_an_older_one_without_the_geometry_for_information_renders_the_same(two_shots, analysis, loader, tmp_path):
+    with safe_open(analysis / "frames.safetensors", framework="pt") as file:
+        metadata, tensors = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    seen = stream_faces(two_shots, loader)
+    told = [tensors.pop(f"geometry.{name}").numpy() for name in ("center", "eye_distance", "aligned")]
+    for face, center, eyes, square in zip(seen, *told, strict=True):
+        assert face.center == tuple(center)
+        assert face.eye_distance == eyes
+        x, y, size, angle = face.aligned
+        assert square.tolist() == [x, y, math.log(size), angle]
+    folder = edited(analysis, tmp_path)
+    save_file(tensors, folder / "frames.safetensors", metadata)
+    assert digests(two_shots, loader, analysis=str(folder)) == digests(two_shots, loader, analysis=str(analysis))
+
+
+def stream_faces(source, loader):
+    """Every face of a clip, in order, as `settle` gives it."""
+    rendering, clip = loader.load(settings()), probe(source)
+    assert rendering is not None
+    return [face for item in wire_faces(settings(), clip, rendering, Flow({})) for face in item.faces]
+
+
+def test_every_face_is_kept_and_a_render_chooses(portrait, loader, tmp_path):
+    pair = np.zeros((512, 640, 3), np.uint8)
+    pair[:, :400], pair[128:, 400:] = portrait[:, 60:460], np.ascontiguousarray(portrait[:384, ::-1])[:, 160:400]
+    source = write_clip(tmp_path / "pair.mp4", [pair] * 3)
+    folder = analyze(source, tmp_path / "pair.analysis", config=settings(), loader=loader)
+    with load_latents(folder / "frames.safetensors") as latents:
+        assert {face.track_id for frame in latents for face in frame.faces} == {0, 1}
+    for chosen in ("largest", "all", 1):
+        changes = {"track__face": chosen, "crop__frame": "window"}
+        assert digests(source, loader, analysis=str(folder), **changes) == digests(source, loader, **changes), chosen
 
 
 def edited(analysis, tmp_path, **changes):
