@@ -66,7 +66,10 @@ def wire(
     else:
         rendered = _render(config, clip, rendering, flow, _styled(config, clip, rendering, flow))
     size = finished_size(config, clip, rendering)
-    return flow.link("composite", Composite(config.composite, size, *planes).stream(rendered))
+    composite = config.composite
+    if config.crop.frame == "aligned":  # that square is the picture: nothing of a source stands around it
+        composite = composite.model_copy(update={"matte": "window"})
+    return flow.link("composite", Composite(composite, size, *planes).stream(rendered))
 
 
 def finished_size(config: RunConfig, clip: ClipInfo, rendering: Rendering | None) -> tuple[int, int]:

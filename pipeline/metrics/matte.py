@@ -52,8 +52,9 @@ class Difference:
     """Inside is where output and input differ.
 
     Tiles of 16 × 16 pixels whose mean difference exceeds 5/255, joined to connected parts, each filled to its bounding
-    box and one tile more: the composite pastes rectangles. Needs no file, and is right for any renderer that leaves the
-    rest of the frame alone. A frame that was left alone as a whole has nothing inside.
+    box and one tile more: the composite pastes rectangles, and what lies in the corners about a head counts as inside.
+    Needs no file, and is right for any renderer that leaves the rest of the frame alone. A frame that was left alone as
+    a whole has nothing inside.
     """
 
     name = "the difference of the pictures"

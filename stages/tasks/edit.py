@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator, model_validator
@@ -45,8 +45,9 @@ class DirectionTerm(Section):
 
 
 class EditTask(TaskSection):
-    """Change an attribute: age, hair, a smile, or any direction of w+."""
+    """Change an attribute: age, hair, a smile, or any direction of w+; of the head, and of nothing around it."""
 
+    defaults: ClassVar[Mapping[str, Any]] = {"composite.matte": "head"}
     kind: Literal["edit"] = "edit"
     direction: str = "age"
     """See `directions`; the first, or only, one."""

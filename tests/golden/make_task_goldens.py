@@ -24,10 +24,12 @@ GOLDENS = Path(__file__).parent / "tasks.npz"
 PORTRAIT = Path(__file__).parent.parent.parent / "samples" / "astronaut.jpg"
 SIDE = 16
 """Pixels of the stored pictures, which are reduced to it."""
+WINDOW = {"composite.matte": "window"}
+"""All that the network draws, where a task would show a part of it."""
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # name: (kind of model, source, settings)
     "toonify": ("toonify", "face", {}),
-    "edit": ("edit", "face", {"task.direction": "smile", "task.strength": 0.8, "task.layers": "2-9"}),
+    "edit": ("edit", "face", {"task.direction": "smile", "task.strength": 0.8, "task.layers": "2-9", **WINDOW}),
     "super_resolution": ("super_resolution", "face", {"task.factor": 8}),
     "sketch_to_face": ("sketch_to_face", "drawing", {"seed": 2}),
     "mask_to_face": ("mask_to_face", "labels", {"seed": 2}),

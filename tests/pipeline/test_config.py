@@ -19,6 +19,13 @@ def test_defaults_and_overrides():
     assert load_config(None) == RunConfig()
 
 
+def test_an_edit_touches_the_head_alone_unless_it_is_asked_for_more():
+    assert load_config(None, {"task": {"kind": "edit"}}).composite.matte == "head"
+    assert load_config(None, {"task": {"kind": "edit"}, "composite.matte": "window"}).composite.matte == "window"
+    for kind in ("toonify", "inversion", "style_mixing", "super_resolution", "sketch_to_face"):
+        assert load_config(None, {"task": {"kind": kind}}).composite.matte == "window"
+
+
 def test_every_shipped_config_loads(request):
     folder = request.config.rootpath / "configs"
     for path in sorted(folder.glob("*.yaml")):

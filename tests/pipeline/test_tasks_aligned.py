@@ -90,6 +90,9 @@ def test_frontalization_mixing_edits_and_grids(folder, tmp_path, monkeypatch):
     (edited,) = rendered(folder / "face.png", tmp_path / "e.png", *words(folder, task="edit"), *edit)
     (none,) = rendered(folder / "face.png", tmp_path / "n.png", *words(folder))
     assert not np.array_equal(edited, none)
+    whole = [*words(folder, task="edit"), *edit, "--set", "composite.matte=window"]
+    (window,) = rendered(folder / "face.png", tmp_path / "w.png", *whole)
+    assert np.array_equal(edited, window)  # the square is the picture: an edit's matte has nothing to keep
     grid = [str(word) for word in (*words(folder, task="style_mixing"), folder / "face.png", "--variants", 4)]
     assert run([*grid, "-o", str(tmp_path / "grid.png"), "--quiet"]) == 0
     assert read_png(tmp_path / "grid.png").shape[1] > 512

@@ -11,10 +11,10 @@ import torch
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.directions import closed_form_directions, principal_directions, save_directions
 from tests.golden.make_model_goldens import normal
-from tests.pipeline.tiny import lossless_clip, rendered, tiny_model, tiny_net, write_png
+from tests.pipeline.tiny import lossless_clip, read_png, rendered, tiny_model, tiny_net, write_png
 
-SMALL = ("--set", "crop.eye_distance_px=32")
-"""Half face scale: a quarter of the work."""
+SMALL = ("--set", "crop.eye_distance_px=32", "--set", "composite.matte=window")
+"""Half face scale: a quarter of the work; and all that the network draws, to be compared."""
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +162,18 @@ def test_another_generator_keeps_the_encoder(draw, generators, folder):
     plain = draw("inversion", "--task", "inversion")
     toon = draw("inversion", "--task", "toonify", "--generator", toonified)
     assert 0.5 < distance(plain, toon) < 60
+
+
+def test_an_edit_replaces_the_head_alone(folder, tmp_path, portrait):
+    source = np.ascontiguousarray(portrait[:256, 94:350])
+    path, model = write_png(tmp_path / "wide.png", source), folder / "tiny_plain_edit.safetensors"
+    words = ("--task", "edit", "--model", model, *SMALL[:2])
+    (head,) = rendered(path, tmp_path / "head.png", *words)
+    (everything,) = rendered(path, tmp_path / "all.png", *words, "--set", "composite.matte=window")
+    changed = (head != source).any(axis=2)
+    assert not changed[:, :8].any()
+    assert not changed[:, -8:].any()
+    assert not changed[-40:].any()
+    assert changed[:200, 60:190].mean() > 0.9
+    assert (everything != source).any(axis=2)[-40:].mean() > 0.9
+    assert np.array_equal(head[80:160, 90:160], everything[80:160, 90:160])  # brows to chin

@@ -5,6 +5,7 @@ import torch
 from stages.composite import Composite, CompositeConfig, output_size
 from stages.content import window_resampler
 from stages.crop import full_window
+from stages.paste import HEAD_ABOVE, HEAD_BELOW, HEAD_WIDTH
 from stages.pixels import PlaneLayout, planes_to_rgb, to_network
 from stages.types import CropWindow, RenderedFrame
 from tests.stages.makers import COLOR, clip, face, face_frame
@@ -75,6 +76,60 @@ def test_several_windows_cover_each_other_in_order():
     luma = composite(rendered(frame, windows, [white, black]), (128, 96)).planes[0]
     assert luma[34, 26] > 225
     assert luma[44, 64] < 25
+
+
+@pytest.mark.parametrize(("rotation", "pix_fmt"), [(0, "yuv420p"), (90, "yuv420p10le"), (270, "gbrp")])
+def test_a_head_is_replaced_and_nothing_else(rotation, pix_fmt):
+    info = clip(96, 128, pix_fmt, rotation) if rotation else clip(128, 96, pix_fmt)
+    head = face(0, (64.0, 40.0), 8.0)
+    frame = face_frame(0, 0, [head], info)
+    window, white = full_window(128, 96, 1.0, margin=8), np.ones((3, 112, 144), np.float32)
+    out = composite(rendered(frame, [window], [white]), (128, 96), pix_fmt, CompositeConfig(matte="head"))
+    changed = [(a != b) for a, b in zip(out.planes, frame.frame.planes, strict=True)]
+    luma = np.rot90(changed[0], rotation // 90)
+    y, x = np.nonzero(luma)
+    assert 20 <= len(set(x)) <= 48  # the aligned square is 32 wide
+    assert abs(x.mean() - 64) < 1.5
+    assert y.min() > 12
+    assert y.max() < 72
+    assert luma[32:52, 56:73].all()
+    side = luma.shape[1] // changed[1].shape[0 if rotation else 1]
+    for chroma in changed[1:]:
+        y, x = np.nonzero(np.rot90(chroma, rotation // 90))
+        assert x.min() * side > 35
+        assert x.max() * side < 93
+
+
+def test_the_window_ends_a_head_softly_and_heads_cover_each_other():
+    heads = [face(0, (40.0, 40.0), 8.0), face(1, (70.0, 44.0), 8.0)]
+    frame = face_frame(0, 0, heads, clip(128, 96))
+    windows = [CropWindow(1.0, 20, 20, 40, 40, False), CropWindow(1.0, 46, 20, 48, 48, False)]
+    white, black = np.ones((3, 40, 40), np.float32), -np.ones((3, 48, 48), np.float32)
+    config = CompositeConfig(matte="head")
+    luma = composite(rendered(frame, windows, [white, black]), (128, 96), config=config).planes[0]
+    before = frame.frame.planes[0]
+    assert luma[42, 36] == 235
+    assert luma[46, 70] == 16
+    assert (luma[:20] == before[:20]).all()
+    assert (luma[:, :20] == before[:, :20]).all()
+    assert (luma[70:] == before[70:]).all()
+    alone = composite(rendered(frame, windows[:1], [white]), (128, 96), config=config).planes[0]
+    assert (alone[:, 62:] == before[:, 62:]).all()
+
+
+@pytest.mark.parametrize("size", [(256, 192), (64, 48)])
+def test_a_head_in_another_size_lies_where_it_lay(size):
+    head = face(0, (64.0, 40.0), 8.0)
+    frame = face_frame(0, 0, [head], clip(128, 96), np.zeros((96, 128, 3)))
+    item = rendered(frame, [full_window(128, 96, 1.0)], [np.ones((3, 384, 512), np.float32)])
+    luma = composite(item, size, config=CompositeConfig(matte="head")).planes[0].astype(int) - 16
+    assert luma.max() == 219
+    zoom = size[0] / 128
+    x = np.arange(size[0])
+    assert (x * luma).sum() / luma.sum() / zoom == pytest.approx(64, abs=0.6)
+    assert (luma > 0).sum() / zoom**2 == pytest.approx(
+        np.pi / 2 * HEAD_WIDTH * (HEAD_ABOVE + HEAD_BELOW) * 16**2, rel=0.1
+    )
 
 
 def test_other_sizes_and_layouts():

@@ -1,5 +1,7 @@
 """What a GPU computes of planes and pictures, run on the CPU, against the CPU's own way."""
 
+from typing import Literal
+
 import numpy as np
 import pytest
 import torch
@@ -72,7 +74,8 @@ def test_windows_equal_the_cpus(pix_fmt: str) -> None:
 
 def pasted(rotation: int, pix_fmt: str, windows: list[CropWindow]) -> RenderedFrame:
     info = clip(96, 128, pix_fmt, rotation) if rotation in (90, 270) else clip(128, 96, pix_fmt, rotation)
-    frame = face_frame(0, 0, [face()] * len(windows), info, noise(96, 128, 3))
+    faces = [face(0, (52.0, 36.0)), face(1, (76.0, 50.0), 18.5)][: len(windows)]
+    frame = face_frame(0, 0, faces, info, noise(96, 128, 3))
     images = [torch.from_numpy(2 * noise(3, 2 * window.height, 2 * window.width) - 1) for window in windows]
     return RenderedFrame(frame, tuple(windows), tuple(images))
 
@@ -86,14 +89,17 @@ WINDOWS = {
 }
 
 
+@pytest.mark.parametrize("matte", ["window", "head"])
 @pytest.mark.parametrize("windows", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize(
     ("rotation", "pix_fmt"), [(0, "yuv420p"), (90, "yuv420p10le"), (180, "yuva420p"), (270, "gbrp")]
 )
-def test_putting_back_equals_the_cpus(rotation: int, pix_fmt: str, windows: list[CropWindow]) -> None:
+def test_putting_back_equals_the_cpus(
+    rotation: int, pix_fmt: str, windows: list[CropWindow], matte: Literal["window", "head"]
+) -> None:
     item, layout = pasted(rotation, pix_fmt, windows), PlaneLayout.named(pix_fmt)
-    (here,) = Composite(CompositeConfig(), (128, 96), layout, COLOR).stream(x for x in [item])
-    there = DeviceComposite((128, 96), layout, COLOR, CompositeConfig().feather).over_planes(item)
+    (here,) = Composite(CompositeConfig(matte=matte), (128, 96), layout, COLOR).stream(x for x in [item])
+    there = DeviceComposite((128, 96), layout, COLOR, CompositeConfig().feather, matte).over_planes(item)
     source = item.face_frame.frame.planes
     for got, wanted, before in zip(there, here.planes, source, strict=True):
         error = np.abs(got.astype(np.int64) - wanted.astype(np.int64))
@@ -113,12 +119,15 @@ def test_outside_the_matte_not_a_bit_changes() -> None:
     assert not np.array_equal(planes[0], item.face_frame.frame.planes[0])
 
 
+@pytest.mark.parametrize("matte", ["window", "head"])
 @pytest.mark.parametrize("size", [(256, 192), (100, 80), (128, 96)])
 @pytest.mark.parametrize("name", ["whole", "two that overlap"])
-def test_another_size_or_layout_equals_the_cpus(size: tuple[int, int], name: str) -> None:
+def test_another_size_or_layout_equals_the_cpus(
+    size: tuple[int, int], name: str, matte: Literal["window", "head"]
+) -> None:
     item, layout = pasted(90, "yuv420p", WINDOWS[name]), PlaneLayout.named("yuv444p10le")
-    (here,) = Composite(CompositeConfig(), size, layout, COLOR).stream(x for x in [item])
-    there = DeviceComposite(size, layout, COLOR, CompositeConfig().feather).over_picture(item)
+    (here,) = Composite(CompositeConfig(matte=matte), size, layout, COLOR).stream(x for x in [item])
+    there = DeviceComposite(size, layout, COLOR, CompositeConfig().feather, matte).over_picture(item)
     for got, wanted in zip(there, here.planes, strict=True):
         error = np.abs(got.astype(np.int64) - wanted.astype(np.int64))
         assert error.max() <= 1

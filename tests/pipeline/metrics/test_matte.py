@@ -24,6 +24,16 @@ def test_difference_covers_the_rendered_window_and_little_more():
     assert mask.mean() < 0.9
 
 
+def test_difference_finds_a_head_that_alone_was_replaced():
+    frame = clip(1)[0]
+    y, x = np.mgrid[: frame.shape[0], : frame.shape[1]]
+    egg = ((x - 72) / 34) ** 2 + ((y - 60) / 40) ** 2 < 1
+    mask = Difference()(pair(frame, np.where(egg[..., None], 255 - frame, frame)))
+    assert mask[egg].all()
+    assert not mask[:, 72 + 34 + 33 :].any()
+    assert mask.mean() < 0.9
+
+
 def test_difference_sees_nothing_in_an_untouched_or_reencoded_frame():
     frame = clip(1)[0]
     noise = np.random.default_rng(0).integers(-4, 5, frame.shape)
