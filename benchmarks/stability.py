@@ -46,6 +46,7 @@ WAYS: dict[str, tuple[Path | None, dict[str, object]]] = {
     "shot, pictures not filtered": (None, {"style.latents": "shot", "steady.strength": 0.0}),
     "shot, f alone filtered": (None, {"style.latents": "shot", "steady.strength": 0.0, "steady.feature": 1.0}),
     "shot, both filtered": (None, {"style.latents": "shot", "steady.feature": 1.0}),
+    "shot, sharp window, not filtered": (None, {"crop.filter": "sharp", "steady.strength": 0.0}),
 }
 """Name → configuration file and settings over it."""
 METRICS = {
