@@ -29,15 +29,20 @@ def check_precision(precision: Precision, device: torch.device) -> None:
 
 
 def arithmetic(precision: Precision, device: torch.device) -> torch.autocast | nullcontext[None]:
-    """Within: convolutions and products of matrices in this precision.
-
-    The process-wide flags for TF32 stay as they are set here: the threads of several networks would undo each other's.
-    """
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    """Within: convolutions and products of matrices in this precision."""
+    choose_float32(precision, device)
     if precision in ("fp32", "tf32"):
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def choose_float32(precision: Precision, device: torch.device) -> None:
+    """What float32 means on a GPU from now on: TF32 where that is the precision, IEEE for every other.
+
+    The flags are the process's and stay as they are set: the threads of several networks would undo each other's.
+    """
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 
 
 def has_units(precision: Precision, device: torch.device) -> bool:

@@ -73,7 +73,7 @@ class StyleGANEX(nn.Module):
                 if self._precision != "fp32":
                     content, offsets = self.encode_content(x1), self._style_offsets(x1)
                 elif (fast := self._fast_path(x1)) is not None:
-                    content, offsets = fast.encoder.content_and_style(x1)
+                    content, offsets = fast.encoder("fp32").content_and_style(x1)
                 else:
                     with arithmetic("fp32", x1.device):
                         content, offsets = encoder(x1)
@@ -92,8 +92,8 @@ class StyleGANEX(nn.Module):
         """f, the skip features and f1 of x1, without w+. See `invert`."""
         encoder = self._encoder()
         self._check_input(x1)
-        if self._precision == "fp32" and (fast := self._fast_path(x1)) is not None:
-            return fast.encoder.content(x1)
+        if (fast := self._fast_path(x1)) is not None:
+            return fast.encoder(self._precision).content(x1)
         with arithmetic(self._precision, x1.device):
             return encoder.content(x1)
 
@@ -132,8 +132,9 @@ class StyleGANEX(nn.Module):
             ModelError: shapes that do not belong to this model.
         """
         wplus, maps = self.edited_codes(latent, edit), self.noise_maps(noise)
-        if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
-            return fast.generator(wplus, latent.feature, latent.feature_rgb, maps, latent.skips, edit)
+        if (fast := self._fast_path(wplus)) is not None:
+            parts = latent.feature, latent.feature_rgb, maps, latent.skips
+            return fast.generator(self._precision)(wplus, *parts, edit, source=(latent.wplus, edit))
         fusions: list[Fuse] = [
             partial(fusion, skip=skip, direction=None if edit is None else edit[:, 2 * k + 1])
             for k, (fusion, skip) in enumerate(zip(self.fusion, latent.skips, strict=False))
@@ -173,8 +174,8 @@ class StyleGANEX(nn.Module):
 
     def steps(self, wplus: Tensor, edit: Tensor | None) -> Steps:
         """The generator step by step, for one w+ [1, L, style_dim] with the edit added, and the edit."""
-        if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
-            return fast.generator.steps(wplus, edit)
+        if (fast := self._fast_path(wplus)) is not None:
+            return fast.generator(self._precision).steps(wplus, edit)
         fusions = [fusion for fusion in self.fusion if isinstance(fusion, SkipFusion)]
         return PlainSteps(self.generator, fusions, wplus, edit, self._precision)
 
@@ -208,8 +209,8 @@ class StyleGANEX(nn.Module):
                 raise ModelError("sample: truncation without a centre", "give truncation_latent, the mean w")
             wplus = Latent(wplus).truncate(center, truncation).wplus
         maps = self.noise_maps(noise)
-        if self._precision == "fp32" and (fast := self._fast_path(wplus)) is not None:
-            return fast.generator(wplus, None, None, maps, (), None)
+        if (fast := self._fast_path(wplus)) is not None:
+            return fast.generator(self._precision)(wplus, None, None, maps, (), None)
         with arithmetic(self._precision, wplus.device):
             return self.generator(wplus, noise=maps)
 
@@ -241,7 +242,7 @@ class StyleGANEX(nn.Module):
 
     def _style_offsets(self, x: Tensor) -> Tensor:
         if (fast := self._fast_path(x)) is not None:
-            return fast.encoder.style(x)
+            return fast.encoder("fp32").style(x)
         with arithmetic("fp32", x.device):
             return self._encoder().style(x)
 

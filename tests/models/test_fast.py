@@ -106,7 +106,7 @@ def test_one_feature_many_styles() -> None:
     again = [net.synthesize(latent._replace(wplus=each)) for each in codes.split(1)]
     assert torch.equal(images, torch.cat(again))
     assert net._fast is not None
-    assert len(net._fast.generator._prepared) == KEPT
+    assert len(net._fast.generator("fp32")._prepared) == KEPT
 
 
 def changed_weight(net: StyleGANEX) -> None:
