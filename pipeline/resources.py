@@ -134,14 +134,18 @@ def check_fits(task: Task, recipe: Recipe, model: LoadedModel) -> None:
 
 
 def fit_config(config: RunConfig, rendering: Rendering | None) -> RunConfig:
-    """The configuration as this model can follow it.
+    """The configuration as this model can follow it, with queues that hold a batch of a GPU's.
 
     A plain pSp model draws from w+ alone: it sees aligned faces, and every frame has its own w+, or nothing would move.
 
     Raises:
         ModelError: the configuration asks for what the model cannot do.
     """
-    if rendering is None or rendering.model.net.config.has_feature or rendering.model.net.config.num_skips:
+    if rendering is None:
+        return config
+    if rendering.model.net.generator.constant.device.type == "cuda":
+        config = with_room(config, batch_size(config))
+    if rendering.model.net.config.has_feature or rendering.model.net.config.num_skips:
         return config
     if config.crop.frame in ("full", "window"):
         raise ModelError(
@@ -153,6 +157,12 @@ def fit_config(config: RunConfig, rendering: Rendering | None) -> RunConfig:
     if style.latents in ("clip", "shot"):
         style = style.model_copy(update={"latents": "frame"})
     return config.model_copy(update={"crop": crop, "style": style})
+
+
+def with_room(config: RunConfig, batch: int) -> RunConfig:
+    """Queues that a whole batch goes into, so that the network's thread can launch the next; 0 stays no queue."""
+    buffers = {name: max(depth, batch) for name, depth in config.buffers.model_dump().items() if depth}
+    return config.model_copy(update={"buffers": config.buffers.model_copy(update=buffers)})
 
 
 def choose_device(wanted: str) -> str:

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from stages.base import Section
 from stages.device_composite import DeviceComposite
 from stages.device_pixels import on_gpu
+from stages.device_stream import OwnStream
 from stages.host_composite import HostComposite
 from stages.paste import MatteShape
 from stages.pixels import ColorTags, PlaneLayout
@@ -64,6 +65,7 @@ class Composite:
         self._size, self._layout, self._color = size, layout, color
         self._here = HostComposite(size, layout, color, config.feather, config.matte)
         self._there = DeviceComposite(size, layout, color, config.feather, config.matte)
+        self._stream = OwnStream()
 
     def stream(self, items: Generator[RenderedFrame, None, None]) -> Generator[OutputFrame, None, None]:
         """Paste every picture over the source, in order."""
@@ -76,8 +78,9 @@ class Composite:
         keeps_planes = frame.layout == self._layout and frame.color == self._color
         there = item.images and all(on_gpu(image.device) for image in item.images)
         overlay = self._there if there else self._here
+        over = overlay.over_picture
         if frame.clip.upright_size == self._size and keeps_planes:
-            planes = overlay.over_planes(item)
-        else:
-            planes = overlay.over_picture(item)
+            over = overlay.over_planes
+        with self._stream.after([image.device for image in item.images], [item.ready]):
+            planes = over(item)
         return OutputFrame(planes, self._layout, self._color, frame.rotation, item.face_frame, bool(item.images))

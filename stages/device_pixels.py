@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from stages.chroma import down_taps, siting, up_taps
+from stages.device_stream import current_stream
 from stages.layout import ColorTags, PlaneLayout
 from stages.pixels import Box, Planes, cut, matrices, turned_box
 from stages.resample import Kernel, axis_operator
@@ -35,7 +36,6 @@ class Axis(NamedTuple):
     """[taps, out] float32."""
 
 
-@lru_cache(maxsize=128)
 def axis(
     device: torch.device,
     in_size: int,
@@ -46,12 +46,39 @@ def axis(
     kernel: Kernel = "cubic",
 ) -> Axis:
     """`stages.resample.axis_operator` on a device."""
-    return _axis_of(axis_operator(in_size, out_size, scale, offset, kernel, first=first), device)
+    return _axis(current_stream(device), device, in_size, out_size, scale, offset, first, kernel)
 
 
 @lru_cache(maxsize=128)
+def _axis(
+    stream: torch.cuda.Stream | None,
+    device: torch.device,
+    in_size: int,
+    out_size: int,
+    scale: float,
+    offset: float,
+    first: int,
+    kernel: Kernel,
+) -> Axis:
+    """One for each stream: what a stream has uploaded, another would have to wait for."""
+    return _axis_of(axis_operator(in_size, out_size, scale, offset, kernel, first=first), device)
+
+
 def _chroma_axis(device: torch.device, size: int, log2: int, location: int, vertical: bool, up: bool) -> Axis:
     """Along an axis of `size` luma samples: to its chroma samples, or from them (`up`); the edge sample is repeated."""
+    return _chroma_axis_on(current_stream(device), device, size, log2, location, vertical, up)
+
+
+@lru_cache(maxsize=128)
+def _chroma_axis_on(
+    stream: torch.cuda.Stream | None,
+    device: torch.device,
+    size: int,
+    log2: int,
+    location: int,
+    vertical: bool,
+    up: bool,
+) -> Axis:
     factor = 1 << log2
     offset, count = siting(factor, location, vertical), -(-size // factor)
     entries: list[tuple[int, int, float]] = []

@@ -24,6 +24,7 @@ class Edit:
 
     def stream(self, items: Generator[EncodedFrame, None, None]) -> Generator[EncodedFrame, None, None]:
         """Apply the edits in order."""
+        before = offset = None
         with contextlib.closing(items):
             for item in items:
                 latents = list(item.latents)
@@ -31,7 +32,11 @@ class Edit:
                     for edit in self._edits:
                         latents = [edit(latent) for latent in latents]
                 index = item.cropped.face_frame.frame.index
-                offset = self._offset(index) if self._offset is not None and latents else None
-                if offset is not None:  # one recipe serves the networks of several devices
-                    offset = offset.to(latents[0].wplus.device, non_blocking=True)
+                if self._offset is None or not latents:
+                    yield replace(item, latents=tuple(latents), offset=None)
+                    continue
+                wanted = self._offset(index)
+                if offset is None or before is None or not torch.equal(wanted, before):
+                    # One recipe serves the networks of several devices. What does not change stays the same tensor.
+                    before, offset = wanted, wanted.to(latents[0].wplus.device, non_blocking=True)
                 yield replace(item, latents=tuple(latents), offset=offset)

@@ -28,6 +28,7 @@ from pydantic import Field
 from torch import Tensor
 
 from stages.base import Section
+from stages.device_stream import OwnStream, record
 from stages.motion import Floats, Motion, guide, likeness
 from stages.types import CropWindow, EncodedFrame, FaceFrame, RenderedFrame
 
@@ -130,9 +131,19 @@ class Filter(ABC, Generic[Item]):
 
 
 class Steady(Filter[RenderedFrame]):
-    """Filters the network's pictures, where they lie."""
+    """Filters the network's pictures, where they lie: on a GPU beside the network's next batch."""
 
     name = "steady"
+
+    def __init__(self, config: SteadyConfig, strength: float) -> None:
+        super().__init__(config, strength)
+        self._own = OwnStream()
+
+    def _mixed(self, held: Sequence[_Held[RenderedFrame]], place: int) -> RenderedFrame:
+        images = held[place].item.images
+        with self._own.after([image.device for image in images], [other.item.ready for other in held]):
+            mixed = super()._mixed(held, place)
+            return replace(mixed, ready=record(images[0].device)) if images else mixed
 
     def _views(self, item: RenderedFrame) -> Iterator[tuple[int, CropWindow, Tensor]]:
         for face, window, image in zip(item.face_frame.faces, item.windows, item.images, strict=False):

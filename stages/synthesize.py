@@ -13,6 +13,7 @@ from models.budget import Budget
 from models.latent import Latent
 from models.styleganex import Noise, StyleGANEX
 from stages.batches import batched, passes
+from stages.device_stream import record
 from stages.types import EncodedFrame, RenderedFrame
 
 
@@ -52,12 +53,14 @@ class Synthesize:
             for group in batched(items, self._batch_size):
                 drawings = [_Drawing(item, k) for item in group for k in range(len(item.latents))]
                 images = iter(self._synthesize(drawings))
+                ready = record(self._device)
                 for item in group:
                     crops = item.cropped.crops
                     yield RenderedFrame(
                         face_frame=item.cropped.face_frame,
                         windows=tuple(crop.window for crop in crops),
                         images=tuple(next(images) for _ in crops),
+                        ready=ready,
                     )
 
     def _synthesize(self, drawings: Sequence[_Drawing]) -> list[Tensor]:
@@ -70,7 +73,7 @@ class Synthesize:
             with torch.inference_mode():
                 pictures = self._budget.synthesize(
                     latent,
-                    edit=torch.cat(edits) if edits else None,
+                    edit=_together(edits) if edits else None,
                     noise=self._noise if noise is None else noise,
                 )
             images |= dict(zip(members, pictures, strict=True))
@@ -92,15 +95,20 @@ class _Drawing:
 
 
 def _joined(latents: Sequence[Latent]) -> Latent:
-    """One latent of batch size N from N of batch size 1 with equal shapes."""
+    """One latent of batch size N, its w+ perhaps of size 1, from N of batch size 1 with equal shapes."""
 
     def together(parts: Sequence[Tensor | None]) -> Tensor | None:
         present = [part for part in parts if part is not None]
         return torch.cat(present) if present else None
 
     return Latent(
-        wplus=torch.cat([latent.wplus for latent in latents]),
+        wplus=_together([latent.wplus for latent in latents]),
         feature=together([latent.feature for latent in latents]),
         skips=tuple(torch.cat(level) for level in zip(*(latent.skips for latent in latents), strict=True)),
         feature_rgb=together([latent.feature_rgb for latent in latents]),
     )
+
+
+def _together(codes: Sequence[Tensor]) -> Tensor:
+    """[N, L, style_dim], or the one [1, L, style_dim] that all samples share: its weights are there already."""
+    return codes[0] if all(each is codes[0] for each in codes) else torch.cat(list(codes))

@@ -9,7 +9,7 @@ written to after they were put into one of these; what holds arrays compares by 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, cuda
 
 from models.latent import Latent
 from stages.geometry import Similarity
@@ -35,9 +35,8 @@ class ClipInfo:
     """The file, or the folder of an image sequence."""
     kind: Literal["video", "image", "sequence"]
     width: int
-    """Coded width in pixels, before `rotation` is applied."""
     height: int
-    """Coded height in pixels, before `rotation` is applied."""
+    """Coded size in pixels, before `rotation` is applied."""
     rotation: int
     """Degrees counter-clockwise by which the coded picture must be turned to stand upright: 0, 90, 180 or 270."""
     time_base: Fraction
@@ -232,9 +231,8 @@ class CropWindow:
     """Left edge in frame pixels (edge coordinates: 0 = left edge of the first pixel); may be negative."""
     top: float
     width: int
-    """In window pixels, a multiple of 8."""
     height: int
-    """In window pixels, a multiple of 8."""
+    """Both in window pixels, multiples of 8."""
     full: bool
     """True when the window covers the whole frame, so that no matte is needed."""
     stretch: float = 1.0
@@ -278,6 +276,8 @@ class RenderedFrame:
     windows: tuple[CropWindow, ...]
     images: tuple[Tensor, ...]
     """One [3, S·h, S·w] float32 per window, nominally in [−1, 1], not clamped; S = the model's scale."""
+    ready: cuda.Event | None = None
+    """Where they are drawn on a GPU: what another stream than the network's waits for (stages/device_stream.py)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -290,7 +290,7 @@ class OutputFrame:
     rotation: int
     """Rotation tag to write; 0 when the planes stand upright already."""
     source: FaceFrame
-    touched: bool = field(default=True)
+    touched: bool = True
     """False when the planes are the source's own."""
 
     @property

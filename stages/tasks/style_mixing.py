@@ -1,5 +1,6 @@
 """Style mixing: some layers of w+ come from another picture, a latent file or a random z (StyleGAN §3.1, pSp §4.4)."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -52,10 +53,11 @@ class StyleMixingTask(TaskSection):
 def mixing(other: Tensor, layers: tuple[int, ...], alpha: float = 1.0) -> LatentEdit:
     """Latent → the latent with `layers` blended towards `other` [1, L, style_dim], on the latent's device."""
 
-    def edit(latent: Latent) -> Latent:
-        return latent.mix_layers(other.to(latent.wplus.device), layers, alpha)
+    @lru_cache(maxsize=4)  # by identity: the same tensor for the same w+, so that what is made of it can be kept
+    def mixed(wplus: Tensor) -> Tensor:
+        return Latent(wplus).mix_layers(other.to(wplus.device), layers, alpha).wplus
 
-    return edit
+    return lambda latent: latent._replace(wplus=mixed(latent.wplus))
 
 
 def random_wplus(tools: Tools, scale: float = 1.0) -> Tensor:
