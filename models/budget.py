@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.encoder import Content
 from models.errors import ModelError
-from models.footprint import encoding_bytes, held_bytes, picture_bytes, tile_bytes, whole_bytes
+from models.footprint import encoding_bytes, held_bytes, kept_bytes, picture_bytes, tile_bytes, whole_bytes
 from models.latent import Latent
 from models.latent_batch import cat, join_contents, map_tensors
 from models.memory import free_memory, held_memory, is_out_of_memory
@@ -78,7 +78,7 @@ class Budget:
     ) -> None:
         self._net, self._limit, self._batch = net, limit, batch
         self._device = next(net.parameters()).device
-        self._held = held_memory(self._device)
+        self._held = held_memory(self._device) + sharing * kept_bytes(net)
         free = free_memory(self._device)
         self._room = None if free is None else int(SHARE * free) // sharing
         if limit is not None:

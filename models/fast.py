@@ -1,6 +1,6 @@
 """Which formulation draws: the plain one, or for inference the fast one with the same numbers.
 
-The plain classes (Encoder, Generator, SkipFusion) train, give gradients, and run on every device and in every precision.
+The plain classes (Encoder, Generator, SkipFusion) train, give gradients, and run on every kind of device.
 The fast ones hold weights in other shapes; this file sees to it that they never outlive the weights they came from.
 """
 

@@ -144,6 +144,8 @@ class FastGenerator:
         batch = max(wplus.shape[0], 1 if feature is None else feature.shape[0])
         maps = noise if noise is not None else [None] * len(self._convs)
         if not self._target.by_sample:
+            if feature is not None and wplus.stride(0) == 0:  # one, expanded
+                wplus = wplus[:1]
             return self._draw(self.steps(wplus, edit, source), *_widened(batch, feature, feature_rgb), maps, skips)
 
         def one(tensor: Tensor | None, i: int) -> Tensor | None:
@@ -159,9 +161,7 @@ class FastGenerator:
     def steps(self, wplus: Tensor, edit: Tensor | None, source: Source = ()) -> FastSteps:
         """The generator for one w+ [1, L, style_dim] and edit [1, L, style_dim], step by step."""
         blocks = self._blocks(wplus, source or (wplus,))
-        return FastSteps(
-            self._generator, self._convs, self._to_rgbs, self._fusions, blocks, edit, self._target
-        )
+        return FastSteps(self._generator, self._convs, self._to_rgbs, self._fusions, blocks, edit, self._target)
 
     def _draw(
         self,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from torch import nn
+
 from models.config import ModelConfig
+from models.fast_batch import Target
+from models.fast_generator import KEPT
+from models.layers import StyledConv, UpConv
+from models.styleganex import StyleGANEX
 from models.tiled_generator import SAME_BLOCKS
 from models.tiling import ATTENTION_REACH, FUSION_REACH, Window, pyramid
 
@@ -59,6 +65,27 @@ def held_bytes(config: ModelConfig, height: int, width: int, *, result: bool) ->
 def picture_bytes(config: ModelConfig, height: int, width: int) -> int:
     """A finished picture, float32, for a feature of height × width."""
     return 4 * 3 * height * width * 4 ** (config.num_blocks - SAME_BLOCKS)
+
+
+def kept_bytes(net: StyleGANEX) -> int:
+    """Weights that the fast formulation keeps in other shapes at most, where a network lies and in its precision.
+
+    For float32 on a CPU nothing is counted: what is worth keeping there is small (models/winograd.py).
+    """
+    constant = net.generator.constant
+    target = Target.of(constant.device, net.precision)
+    if target.by_sample:
+        return 0
+    styled = sum(
+        layer.conv.weight.numel() * (4 if target.fused and isinstance(layer.conv, UpConv) else 1)
+        for layer in net.generator.modules()
+        if isinstance(layer, StyledConv)
+    )
+    plain = [net.fusion] if net.encoder is None else [net.fusion, net.encoder.body]
+    others = sum(part.weight.numel() for each in plain for part in each.modules() if isinstance(part, nn.Conv2d))
+    float32 = 0 if net.encoder is None else 4 * others  # w+ is found in float32 in every precision
+    # One set of the generator's weights for each w+ that is kept, and one without any.
+    return float32 + constant.new_empty(0, dtype=target.dtype).element_size() * (styled * (KEPT + 1) + others)
 
 
 def _levels(config: ModelConfig) -> range:

@@ -214,6 +214,11 @@ class StyleGANEX(nn.Module):
         with arithmetic(self._precision, wplus.device):
             return self.generator(wplus, noise=maps)
 
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic of content and synthesis."""
+        return self._precision
+
     def set_precision(self, precision: Precision) -> None:
         """Arithmetic of content and synthesis from now on; w+, styles and the running RGB image stay float32.
 

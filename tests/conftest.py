@@ -57,10 +57,9 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@pytest.fixture
-def needs_cuda():
-    """Skip without a GPU; FAIL_WITHOUT_CUDA=1 turns the skip into a failure where there should be one."""
-    if not torch.cuda.is_available():
+def pytest_runtest_setup(item):
+    """`needs_cuda` skips without a GPU; FAIL_WITHOUT_CUDA=1 turns that into a failure where there should be one."""
+    if "needs_cuda" in item.keywords and not torch.cuda.is_available():
         if os.environ.get("FAIL_WITHOUT_CUDA"):
-            pytest.fail("FAIL_WITHOUT_CUDA is set and there is no GPU")
-        pytest.skip("needs a GPU")
+            pytest.fail("FAIL_WITHOUT_CUDA is set and torch.cuda.is_available() is False")
+        pytest.skip("needs an NVIDIA GPU: torch.cuda.is_available() is False")

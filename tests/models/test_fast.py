@@ -130,7 +130,10 @@ def moved_data(net: StyleGANEX) -> None:
     weight.data = weight.data * 1.5
 
 
-@pytest.mark.parametrize("change", [changed_weight, changed_statistics, replaced_parameter, loaded_state, moved_data])
+CHANGES = (changed_weight, changed_statistics, replaced_parameter, loaded_state, moved_data)
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_changed_weights_are_noticed(change: Callable[[StyleGANEX], None]) -> None:
     net = build()
     x1, x2 = pictures(TINY, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -43,3 +45,17 @@ def test_a_frame_without_faces_passes() -> None:
     assert first.offset is None
     assert second.offset is not None
     assert second.offset.unique().tolist() == [11.0]
+
+
+def test_what_does_not_change_stays_the_same_tensor() -> None:
+    """The generator keeps weights by it."""
+    wplus = Latent(torch.zeros(1, 4, 8))
+    recipe = Recipe(
+        edits=(mixing(torch.ones(1, 4, 8), (1, 2)),), offset=lambda index: torch.full((1, 4, 8), float(index // 2))
+    )
+    items = run(recipe, *(replace(encoded(i, 1, "cpu"), latents=(wplus,)) for i in range(4)))
+    offsets = [item.offset for item in items]
+    assert offsets[0] is offsets[1]
+    assert offsets[2] is offsets[3]
+    assert [float(each.max()) for each in offsets if each is not None] == [0, 0, 1, 1]
+    assert len({id(item.latents[0].wplus) for item in items}) == 1
