@@ -32,8 +32,8 @@ class OwnStream:
 
     @contextmanager
     def after(self, devices: Iterable[torch.device], events: Iterable[torch.cuda.Event | None]) -> Iterator[None]:
-        """Within: work for these GPUs goes to their own streams, behind `events`; at the end it is done, so that whoever
-        owns the memory that it read may reuse it. Nothing happens on a CPU.
+        """Within: work for these GPUs goes to their own streams, behind `events`; at the end it is done, so that
+        whoever owns the memory that it read may reuse it. Nothing happens on a CPU.
         """
         used = [self._of(device) for device in dict.fromkeys(devices) if device.type == "cuda"]
         awaited = [event for event in events if event is not None]

@@ -11,7 +11,7 @@ import torch
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.directions import closed_form_directions, principal_directions, save_directions
 from tests.golden.make_model_goldens import normal
-from tests.pipeline.tiny import lossless_clip, read_png, rendered, tiny_model, tiny_net, write_png
+from tests.pipeline.tiny import lossless_clip, rendered, tiny_model, tiny_net, write_png
 
 SMALL = ("--set", "crop.eye_distance_px=32", "--set", "composite.matte=window")
 """Half face scale: a quarter of the work; and all that the network draws, to be compared."""
