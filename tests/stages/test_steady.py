@@ -127,6 +127,19 @@ def test_repeats_are_mixed_alike_and_stills_not_at_all():
     assert not torch.equal(mixed[len(still)].images[0], items[1].images[0])
 
 
+def test_cut_in_two_is_whole_where_frames_repeat_too():
+    """`reach` frames more on each side suffice, wherever the cut falls among copies and stills."""
+    moments = [0, 0, 1, 1, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 6, 7, 7, 7]
+    made = moving(8)[0]
+    items = [replace_frame(made[moment], k) for k, moment in enumerate(moments)]
+    whole = [item.images[0] for item in steadied(items)]
+    reach = SteadyConfig().reach
+    for k in range(len(items)):
+        first = max(k - reach, 0)
+        part = steadied(items[first : k + reach + 1])
+        assert torch.equal(part[k - first].images[0], whole[k])
+
+
 def replace_frame(item, index):
     frame = replace(item.face_frame.frame, index=index)
     return replace(item, face_frame=replace(item.face_frame, frame=frame))
