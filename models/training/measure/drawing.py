@@ -44,12 +44,15 @@ def draw(
 def draw_pictures(
     net: StyleGANEX, inputs: Sequence[Picture], aligned: Sequence[Picture], direction: int = 0, strength: float = 0.0
 ) -> list[Picture]:
-    """As `draw`, from pictures [h, w, 3] of one size and their style crops [256, 256, 3]."""
+    """As `draw`, from pictures [h, w, 3] of one size and their style crops [256, 256, 3].
+
+    An edit model draws strength 0 as the task does, as an edit by zeros: its skip connections attend.
+    """
     drawn: list[Picture] = []
     for start in range(0, len(inputs), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         batch = Batch(as_tensor(inputs[part]), as_tensor(inputs[part]), as_tensor(aligned[part]))
-        if strength:
+        if strength or (net.config.attention and net.editing_w is not None):
             count = batch.x.shape[0]
             batch = batch._replace(
                 direction=torch.full((count,), direction), strength=torch.full((count,), float(strength))
