@@ -146,7 +146,8 @@ class FastGenerator:
         if not self._target.by_sample:
             if feature is not None and wplus.stride(0) == 0:  # one, expanded
                 wplus = wplus[:1]
-            return self._draw(self.steps(wplus, edit, source), *_widened(batch, feature, feature_rgb), maps, skips)
+            own = _widened(feature, batch), _widened(feature_rgb, batch)
+            return self._draw(self.steps(wplus, edit, source), *own, maps, skips)
 
         def one(tensor: Tensor | None, i: int) -> Tensor | None:
             return None if tensor is None else row(tensor, i)
@@ -194,6 +195,6 @@ def identities(source: Source) -> Hashable:
     return tuple((id(each), 0 if each is None or each.is_inference() else each._version) for each in source)
 
 
-def _widened(batch: int, *tensors: Tensor | None) -> list[Tensor | None]:
-    """One sample for all, where there is one: the first blocks may have a w+ for each."""
-    return [None if each is None else each.expand(batch, -1, -1, -1) for each in tensors]
+def _widened(tensor: Tensor | None, batch: int) -> Tensor | None:
+    """One sample for all, where there is one: each may have a w+ of its own."""
+    return None if tensor is None else tensor.expand(batch, -1, -1, -1)

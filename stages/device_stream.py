@@ -21,7 +21,11 @@ def current_stream(device: torch.device) -> torch.cuda.Stream | None:
 def record(device: torch.device) -> torch.cuda.Event | None:
     """Done once everything is that the calling thread has launched on a GPU; None on a CPU."""
     stream = current_stream(device)
-    return None if stream is None else stream.record_event()
+    if stream is None:
+        return None
+    event = torch.cuda.Event()
+    event.record(stream)
+    return event
 
 
 class OwnStream:

@@ -17,6 +17,7 @@ from models.fast_generator import KEPT, identities
 from models.fast_styled import prepare_blocks
 from models.footprint import kept_bytes
 from models.latent import Latent
+from models.latent_batch import select
 from models.layers import UpConv
 from models.ops import Upsample
 from models.precision import Precision
@@ -75,8 +76,7 @@ def test_equals_plain(monkeypatch: pytest.MonkeyPatch, config: ModelConfig, targ
     x1, x2 = pictures(config, 2)
     edit, codes = (normal(name, (2, config.num_styles, config.style_dim)) for name in ("edit", "codes"))
     plain = net.invert(x1, x2)
-    first = Latent(*(None if part is None else part[:1] for part in plain[:2]), tuple(e[:1] for e in plain.skips))
-    first = first._replace(feature_rgb=None if plain.feature_rgb is None else plain.feature_rgb[:1])
+    first = select(plain, 0)
     calls = [
         (plain, None, None),
         (plain._replace(wplus=codes), edit[:1], "stored"),  # each its own w+

@@ -50,6 +50,9 @@ def test_bf16_is_within_40_db(sample_clip: Path, loader: Loader) -> None:
     assert 0 < np.square(difference.astype(np.float64)).mean() < 255**2 / 10**4
 
 
-def test_compiled_equals_the_network_as_it_is(sample_clip: Path, loader: Loader) -> None:
+def test_compiled_equals_the_network_as_it_is(
+    sample_clip: Path, loader: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     difference = np.abs(images(sample_clip, loader) - images(sample_clip, loader, compile=True))
     assert difference.max() <= 2
