@@ -1,4 +1,4 @@
-"""Layers for inference on the CPU: fixed weights, [1, C, H, W] in channels_last memory, no gradients.
+"""Layers for float32 inference on the CPU: fixed weights, [1, C, H, W] in channels_last memory, no gradients.
 
 Why channels_last: oneDNN's kernels take and give it without reordering, and depthwise filters, per-channel scaling and
 the 1 × 1 convolutions all run along contiguous channels.

@@ -1,4 +1,4 @@
-"""CUDA streams: what the pasting thread asks of a GPU does not queue behind the network's next batch.
+"""CUDA streams: what the thread behind the network asks of a GPU does not queue behind the next batch.
 
 Reading, cropping and the network share PyTorch's default stream: the encoder needs what was cropped and nothing else is
 waited for there, so that one queue keeps them in order. Putting back does wait, for finished code values, while the
