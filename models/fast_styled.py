@@ -75,12 +75,12 @@ class FastStyledConv:
         if w.shape[0] == 1:
             return BatchConv(self._convolve(self._modulated(w)), self._rounded_bias, slope=0.2)
         style = self._conv.modulation(w)
-        gain = torch.rsqrt(style.square() @ self._energy.T + 1e-8) * (self._conv.scale * SQRT2)
+        gain = torch.rsqrt(style.square() @ self._energy.T + 1e-8) * SQRT2
         style, gain = (each.to(self._target.dtype) for each in (style, gain))
         return BatchConv(self._unstyled, self._rounded_bias, 0.2, style, gain)
 
     def filtered(self, x: Tensor) -> Tensor:
-        """The smoothing that stands before a dilated "up" convolution; nothing for the others. Before any of them."""
+        """x as the prepared layer wants it: smoothed before a dilated "up" convolution, itself before the others."""
         return self._conv.blur(x) if isinstance(self._conv, RescaledUpConv) else x
 
     def _factors(self, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,8 +99,9 @@ class FastStyledConv:
 
     @cached_property
     def _unstyled(self) -> Callable[..., Tensor]:
-        """One weight for every w+; its constant factor is part of the demodulation."""
-        return self._convolve(self._weight)
+        """One weight for every w+, its constant factor in it: without, the map before the demodulation would be dozens
+        of times larger, and float16 ends at 65504."""
+        return self._convolve(self._weight * self._conv.scale)
 
     def _convolve(self, weight: Tensor) -> Callable[..., Tensor]:
         """The convolution with a weight [O, C, 3, 3]: (x, bias=…) → y."""
