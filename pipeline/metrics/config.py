@@ -104,6 +104,8 @@ class FlickerConfig(Section):
     pop: Check = Check(outlier=6, rise=0.6)
     """Difference of a frame from both its neighbours, over areas and with motion taken away, in levels. Where the input
     jerks more than is usual in its shot, `rise` is that many times larger."""
+    tint: Check = Check(outlier=6, rise=0.3)
+    """Difference of a frame's colours from both its neighbours that the input has not, over large areas, in levels."""
     shake: Check = Check(mean=0.2, frame=0.4)
     """Shift of a whole region that the input's motion does not explain, in pixels of the input."""
     color_offset: Check = Check(mean=0.8, frame=1.5)

@@ -24,6 +24,8 @@ STEEPEST = 1.5
 """Slope of a style's tone curve."""
 COARSE = 9
 """Side in working pixels of the areas whose means are compared."""
+AREAS = 8
+"""Sides of the larger areas, for `tint`, that go into the longer side of the picture."""
 FEWEST_PIXELS = 64
 """Visible pixels below which nothing is said of a region."""
 
@@ -159,25 +161,60 @@ def excess(source: Residual, result: Residual) -> tuple[float, float]:
     return shift, max(float(offset.max()), 0.0)
 
 
-def pop(first: Picture, middle: Picture, last: Picture, seen: Mask) -> float | None:
+class Trio(NamedTuple):
+    """A picture and its neighbours, brought to its grid."""
+
+    before: Picture
+    middle: Picture
+    after: Picture
+
+
+def pops(source: Trio, result: Trio, seen: Mask) -> dict[str, float] | None:
+    """What sets a frame apart from both its neighbours, of 1: input_pop, output_pop, input_tint and output_tint.
+
+    None: too little is visible.
+
+    Args:
+        seen: visible part of the region, in all three frames.
+    """
+    if int(np.count_nonzero(seen)) < FEWEST_PIXELS:
+        return None
+    colors = tint(source, result, seen)
+    found = {"input_pop": pop(source, seen), "output_pop": pop(result, seen)}
+    return found | {"input_tint": colors[0], "output_tint": colors[1]}
+
+
+def pop(trio: Trio, seen: Mask) -> float:
     """How much the middle picture differs from both its neighbours, root mean square of R'G'B' in [0, 1].
 
     Of its difference from their mean, only what areas of `COARSE` pixels agree on counts: a frame in another style
     differs in whole areas, registration and grain do not.
-
-    Args:
-        first, last: the neighbours, brought to the grid of `middle`.
-        seen: visible part of the region, in both.
     """
-    if int(np.count_nonzero(seen)) < FEWEST_PIXELS:
-        return None
-    difference = middle - 0.5 * (first + last)
+    return _root_mean_square(_in_areas(trio, seen, COARSE), seen)
+
+
+def tint(source: Trio, result: Trio, seen: Mask) -> tuple[float, float]:
+    """The same over areas of 1/`AREAS` of the longer side: (of the input, of what the output has beside the input).
+
+    Flow errs alike in both, so what it leaves in the input is taken from the output, area by area and channel by
+    channel: what remains on a quiet clip is a tenth of a level, and a frame in slightly other colours stands out of it.
+    """
+    side = max(max(seen.shape) // AREAS, COARSE)
+    own, drawn = _in_areas(source, seen, side), _in_areas(result, seen, side)
+    return _root_mean_square(own, seen), _root_mean_square(drawn - own, seen)
+
+
+def _in_areas(trio: Trio, seen: Mask, side: int) -> Picture:
+    """Difference of the middle from the mean of its neighbours, averaged about each pixel over what is seen."""
+    difference = trio.middle - 0.5 * (trio.before + trio.after)
     weight = seen.astype(np.float32)
-    size = (COARSE, COARSE)
-    share = cv2.boxFilter(weight, -1, size, borderType=cv2.BORDER_CONSTANT)
-    coarse = cv2.boxFilter(difference * weight[..., None], -1, size, borderType=cv2.BORDER_CONSTANT)
-    coarse = np.asarray(coarse / np.maximum(share, 0.25)[..., None], np.float32)
-    return float(np.sqrt(np.mean(cv2.mean(cv2.multiply(coarse, coarse), mask=seen.astype(np.uint8))[:3])))
+    share = cv2.boxFilter(weight, -1, (side, side), borderType=cv2.BORDER_CONSTANT)
+    summed = cv2.boxFilter(difference * weight[..., None], -1, (side, side), borderType=cv2.BORDER_CONSTANT)
+    return np.asarray(summed / np.maximum(share, 0.25)[..., None], np.float32)
+
+
+def _root_mean_square(picture: Picture, seen: Mask) -> float:
+    return float(np.sqrt(np.mean(cv2.mean(cv2.multiply(picture, picture), mask=seen.astype(np.uint8))[:3])))
 
 
 def _codes(picture: Picture) -> NDArray[np.uint8]:

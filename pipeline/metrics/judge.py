@@ -50,6 +50,7 @@ RULES = (
     _Rule("warping_error", "output_warp", "input_warp", True, _root_levels, 1.0, "levels", True),
     _Rule("high_frequency_energy", "output_energy", "input_energy", True, np.sqrt, 1.0, "levels", False),
     _Rule("pop", "output_pop", "input_pop", False, _same, 0.5, "levels", False, "input_energy"),
+    _Rule("tint", "output_tint", "input_tint", False, _same, 0.3, "levels", False),
     _Rule("shake", "shake", None, False, _same, 0.0, "px", True),
     _Rule("color_offset", "color_offset", None, False, _same, 0.0, "levels", True),
     _Rule("landmark_jitter", "output_jitter", "input_jitter", True, _same, 0.002, "eye distances", False),

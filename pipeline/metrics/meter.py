@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.faces import FaceDetector
 from pipeline.metrics.config import FlickerConfig
-from pipeline.metrics.flow import Brought, FlowEstimator, Motion, bring, excess, pop, residual
+from pipeline.metrics.flow import Brought, FlowEstimator, Motion, Trio, bring, excess, pops, residual
 from pipeline.metrics.landmarks import FacePair, Faces, jitter
 from pipeline.metrics.matte import Matte
 from pipeline.metrics.pairs import Pair, Picture, resized
@@ -191,10 +191,11 @@ class Meter:
         before, after = self._moves
         for name, mask in regions.items():
             seen = before.motion.visible_back & after.motion.visible & self._small(mask)
-            source = pop(before.source.earlier, b.small[0], after.source.later, seen)
-            result = pop(before.result.earlier, b.small[1], after.result.later, seen)
-            if source is not None and result is not None:
-                self._put(name, frame, {"input_pop": source * LEVELS, "output_pop": result * LEVELS})
+            source = Trio(before.source.earlier, b.small[0], after.source.later)
+            result = Trio(before.result.earlier, b.small[1], after.result.later)
+            values = pops(source, result, seen)
+            if values is not None:
+                self._put(name, frame, {column: value * LEVELS for column, value in values.items()})
         if a.face is None or b.face is None or c.face is None:
             return
         series = self.measured.of(self._shot, "frame")

@@ -85,6 +85,14 @@ def _offset(frame, levels):
     return np.clip(frame.astype(np.int16) + levels, 0, 255).astype(np.uint8)
 
 
+def _recolored(frame):
+    """The window one level redder and less blue: less than anybody sees in a still picture."""
+    changed = frame.copy()
+    top, bottom, left, right = WINDOW
+    changed[top:bottom, left:right] = _offset(frame, np.array([1, 0, -1], np.int16))[top:bottom, left:right]
+    return changed
+
+
 FAULTS = {
     "shown_before": lambda y, k: _at(y, k, y[k - 1]),
     "shown_again_and_late": lambda y, k: [*y[:k], y[k - 1], *y[k:-1]],
@@ -93,6 +101,7 @@ FAULTS = {
     "jump_up": lambda y, k: _at(y, k, shaken(y[k], 0, -1)),
     "lighter": lambda y, k: _at(y, k, _offset(y[k], 4)),
     "tinted": lambda y, k: _at(y, k, toon(y[k], tint=(0.97, 1.0, 1.04))),
+    "recolored": lambda y, k: _at(y, k, _recolored(y[k])),
     "twice_as_styled": lambda y, k: _at(y, k, toon(y[k])),
 }
 """Name → (frames, number of the faulty one) → faulty frames."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.flow import FlowEstimator, Residual, bring, excess, pop, residual, visible, warp
+from pipeline.metrics.flow import FlowEstimator, Residual, Trio, bring, excess, pop, pops, residual, tint, visible, warp
 from tests.pipeline.metrics.makers import clip, texture
 
 
@@ -108,9 +108,23 @@ def test_pop_counts_areas_and_not_grain():
     picture = texture(60, 80)
     seen = np.ones((60, 80), bool)
     grain = np.random.default_rng(0).choice([-0.02, 0.02], picture.shape).astype(np.float32)
-    assert pop(picture, picture + np.float32(0.02), picture, seen) == pytest.approx(0.02, rel=1e-3)
-    assert pop(picture - np.float32(0.02), picture, picture + np.float32(0.02), seen) == pytest.approx(0, abs=1e-6)
-    grainy = pop(picture, picture + grain, picture, seen)
-    assert grainy is not None
-    assert grainy < 0.005
-    assert pop(picture, picture, picture, ~seen) is None
+    step = np.float32(0.02)
+    assert pop(Trio(picture, picture + step, picture), seen) == pytest.approx(0.02, rel=1e-3)
+    assert pop(Trio(picture - step, picture, picture + step), seen) == pytest.approx(0, abs=1e-6)
+    assert pop(Trio(picture, picture + grain, picture), seen) < 0.005
+
+
+def test_tint_counts_colors_that_the_input_does_not_have():
+    picture = texture(60, 80)
+    seen = np.ones((60, 80), bool)
+    still, flash = Trio(picture, picture, picture), Trio(picture, picture + np.float32(0.02), picture)
+    assert tint(flash, flash, seen) == pytest.approx((0.02, 0), abs=1e-5)
+    assert tint(still, flash, seen) == pytest.approx((0, 0.02), abs=1e-5)
+    redder = np.array([0.02, 0, -0.02], np.float32)
+    assert tint(still, Trio(picture, picture + redder, picture), seen)[1] == pytest.approx(
+        0.02 * (2 / 3) ** 0.5, rel=1e-3
+    )
+    found = pops(still, flash, seen)
+    assert found is not None
+    assert found == pytest.approx({"input_pop": 0, "output_pop": 0.02, "input_tint": 0, "output_tint": 0.02}, abs=1e-5)
+    assert pops(still, flash, ~seen) is None
