@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check install install-dev bench clean release
+.PHONY: demo test check install install-dev bench card clean release
 
 $(VENV)/.run: requirements.txt requirements-data.txt
 	$(PYTHON) -m venv $(VENV)
@@ -41,6 +41,14 @@ release: install-dev
 
 bench: install
 	$(BIN)/python -m benchmarks.pipeline_rate
+
+# make card MODEL=lite_edit: measure a shipped file again, on the heads in output/heads; its tables, its pictures.
+card: install-dev
+	$(BIN)/python -m models.training.evaluate models/weights/$(MODEL).safetensors --samples output/heads \
+		--report output/$(MODEL).json --record
+	$(BIN)/python -m models.training.card
+	$(BIN)/python -m samples.make_card_pictures docs/cards $(MODEL)
+	$(BIN)/python -m samples.make_task_pictures docs/tasks.jpg
 
 clean:
 	rm -rf $(VENV) output .pytest_cache .ruff_cache

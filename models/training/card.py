@@ -3,8 +3,10 @@
     python -m models.training.card            # rewrite the tables in models/weights/README.md
     python -m models.training.card --check    # exit status 1 where they are out of date
 
-A table stands between `<!-- records: NAME -->` and `<!-- end -->`; NAME is `all` for the table of all files, or one
-file's stem for what is known about it. The prose around them is written by hand.
+Tables stand between `<!-- records: NAME -->` and `<!-- end -->`; NAME is `all` for the table of all files, or one
+file's stem for all that is known about it: how it was made, what it reaches on held-out pictures, and the report's own
+tables. The prose around them is written by hand. `make card MODEL=NAME` measures a file, rewrites its tables, and draws
+its picture again.
 """
 
 from __future__ import annotations
@@ -61,21 +63,27 @@ def all_table(records: Mapping[str, Record]) -> str:
 
 
 def one_table(record: Record) -> str:
-    """Everything about one file."""
-    init = record.get("init")
+    """Everything about one file: how it was made, figures, tables."""
+    init, heads = record.get("init"), record.get("heads")
     facts = {
         "File": f"{record['bytes'] / 1e6:.1f} MB, sha256 `{record['sha256']}`",
+        "Recipe": f"[{record['recipe']}](../../{record['recipe']})",
+        "Begun from": "nothing" if init is None else f"`{init['file']}`, sha256 `{init['sha256'][:16]}…`",
+        "Data": "photographs, see below"
+        if heads is None
+        else f"{heads['count']} synthetic heads of {heads['size']}×{heads['size']} pixels, seed {heads['seed']}",
+        "Commands": "<br>".join(f"`{command}`" for command in record["commands"]),
         "Trained": f"{record['steps']} steps in {record['seconds'] / 60:.0f} minutes, seed {record['seed']}, "
         f"{record['threads']} thread(s) of {record['hardware']}, torch {record['torch']}",
-        "Begun from": "nothing" if init is None else f"`{init['file']}`, sha256 `{init['sha256'][:16]}…`",
         "First losses": ", ".join(f"{loss:.7g}" for loss in record["first_losses"]),
         "Mean of the last 50": record["last_loss"],
-        "Commands": "<br>".join(f"`{command}`" for command in record["commands"]),
         "Measured on": record["measured_on"],
     }
-    figures = {name: f"{value:.4g}" for name, value in (record["held_out"] or {}).items()}
-    rows = [(name, str(value)) for name, value in (facts | figures).items() if value is not None]
-    return _table(("", ""), rows)
+    figures = [(name, f"{value:.4g}") for name, value in (record["held_out"] or {}).items()]
+    made = _table(("", ""), [(name, str(value)) for name, value in facts.items() if value is not None])
+    measured = [_table(("held out", "value"), figures)] if figures else []
+    more = [f"{table['title']}\n\n{_table(table['header'], table['rows'])}" for table in record.get("tables", [])]
+    return "\n".join([made, *measured, *more])
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

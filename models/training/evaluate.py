@@ -1,7 +1,7 @@
 """How close a trained model comes to what it learned, on pictures that training never saw.
 
     python -m models.training.evaluate models/weights/lite_toon.safetensors
-    python -m models.training.evaluate models/weights/lite_ink.safetensors --samples heads --target ink
+    python -m models.training.evaluate models/weights/lite_toon3d.safetensors --samples heads --target toon3d
 
 print agreement with the target alone;
 

@@ -11,6 +11,7 @@ One record per file, by its stem:
     seed, threads, steps, seconds, hardware, torch
     first_losses  of the first steps, to seven digits; `last_loss`: mean of the last 50
     held_out      figure → value, by `models.training.evaluate --report … --record`; `measured_on` says on what
+    tables        [{title, header, rows}] of that report, where it has some
     commands      train, export and evaluate, in this order; `heads` before them where there is a set
 
 `pipeline.repeat_training` trains the first steps again and compares.
@@ -195,4 +196,5 @@ def put_measured(path: Path, report: Mapping[str, Any]) -> None:
     if records.get(name, {}).get("sha256") != report["sha256"]:
         raise UserError(f"{path}: no record of this {name}", "export the file with --recipe first: that writes it")
     figures = {key: figure["value"] for key, figure in report["figures"].items() if figure["value"] == figure["value"]}
-    put_record(path, name, records[name] | {"state": "complete", "held_out": figures, "measured_on": report["heads"]})
+    measured = {"held_out": figures, "tables": report.get("tables", []), "measured_on": report["heads"]}
+    put_record(path, name, records[name] | {"state": "complete"} | measured)

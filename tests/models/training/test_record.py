@@ -73,10 +73,15 @@ def test_figures_go_into_the_record_of_that_very_file(run):
     path = run / "records.json"
     put_record(path, "a", record_of(run))
     figures = {"PSNR to the input": {"value": 30.0}, "age: monotone": {"value": float("nan")}}
+    sweep = {"title": "Mean reading:", "header": ["direction", "-1", "+1"], "rows": [["age", "20.00", "40.00"]]}
     report = {"model": "a", "sha256": file_sha256(run / "a.safetensors"), "heads": "4 heads", "figures": figures}
+    report["tables"] = [sweep]
     put_measured(path, report)
     assert read_records(path)["a"]["held_out"] == {"PSNR to the input": 30.0}
     assert missing(read_records(path)["a"]) == []
+    card = fill("<!-- records: a -->\n<!-- end -->", read_records(path))
+    assert "| PSNR to the input | 30 |" in card
+    assert "Mean reading:\n\n| direction | -1 | +1 |\n| --- | --- | --- |\n| age | 20.00 | 40.00 |" in card
     with pytest.raises(UserError, match="no record"):
         put_measured(path, report | {"sha256": "0" * 64})
 
