@@ -42,6 +42,9 @@ def load_train_config(path: Path, overrides: Mapping[str, Any] | None = None) ->
     if (section := unread_section(config)) is not None:
         what = f"{path}: {section}: recipe {config.recipe} does not read this section"
         raise ConfigError(what, f"remove it; what it reads: {', '.join(SECTIONS[config.recipe])}")
+    if "adversary" in config.loss.model_fields_set and not config.loss.adversarial:
+        what = f"{path}: loss.adversary: set, but loss.adversarial is 0: nothing is trained against a discriminator"
+        raise ConfigError(what, "set loss.adversarial to its weight (published: 0.1), or remove loss.adversary")
     changes = dict(config.model)
     size = changes.pop("size", "lite")
     try:

@@ -119,6 +119,9 @@ def _refine(
 ) -> RefineLearner:
     if init is None:
         raise ConfigError("init: recipe refine needs the network that is refined", "set init to its weight file")
+    if config.refine.kind == "picture" and not (init.config.has_encoder and init.config.input_channels == 3):
+        what = f"refine.kind: picture: the network in {config.init} cannot invert pictures"
+        raise ConfigError(what, "set init to a network with an encoder for RGB pictures, or refine.kind: domain")
     data, generators = config.data, _open_generators(config)
     if generators is not None and generators.names:
         raise ConfigError("data.directions: recipe refine learns no edits", "leave data.directions out")

@@ -1,7 +1,7 @@
 """From the averaged weights of a run to the file that ships: half precision, and an average latent that is one.
 
-    python -m models.training.export output/train_lite_toon3d/weights.safetensors models/weights/lite_toon3d.safetensors \\
-        --recipe configs/train_lite_toon3d.yaml --set data.folder=output/heads
+    python -m models.training.export output/train_lite_edit/weights.safetensors models/weights/lite_edit.safetensors \\
+        --recipe configs/train_lite_edit.yaml --set data.folder=output/heads
 
 writes the file, and with --recipe its record beside it (record.py): how it came to be, from the run's own log.
 """

@@ -87,6 +87,16 @@ def test_first_batches_of_a_large_set_need_a_few_of_its_heads(tmp_path):
     assert 2 <= len(list(few.out.glob("*.npz"))) <= 6
 
 
+@pytest.mark.parametrize(("name", "steps"), [("lite_toon", 2), ("lite_inversion", 1)])
+def test_first_losses_of_shipped_models(name, steps, tmp_path):
+    """From photographs, and from synthetic heads: the two that the first step draws of 1200 are rendered."""
+    if read_records(RECORDS)[name]["heads"] is not None:
+        pytest.importorskip("anny", reason="models.training.heads needs it")
+    command = [name, "--records", str(RECORDS), "--steps", str(steps), "--heads", str(tmp_path / "heads")]
+    assert main(command) == 0
+    assert len(list(tmp_path.glob("heads/*.npz"))) == (2 if name == "lite_inversion" else 0)
+
+
 @pytest.mark.release
 @pytest.mark.parametrize("name", KEPT)
 def test_the_cards_command_gives_the_recorded_losses(name, tmp_path_factory):
