@@ -196,7 +196,8 @@ class _Shot:
             return pinned
         views = self._good_views(face.track_id) or [(self._waiting[0], face)]
         if self._own is not None:
-            return np.mean([self._own.code(*view) for view in views], axis=0, dtype=np.float64).astype(np.float32)
+            rows = [self._own.code(*view) for view in views]
+            return np.asarray(np.mean(rows, axis=0, dtype=np.float64), np.float32)
         views.sort(key=lambda view: -frontality(view[1].landmarks))
         views = views[: 1 if self._config.latents == "clip" else self._config.views]
         rows = [self._codes.wplus(*view) for view in views]
