@@ -74,7 +74,8 @@ def framed(portrait: Photograph) -> Picture:
     x0, y0 = round(x - SIDE / scale / 2), max(round(y - 0.38 * SIDE / scale), 0)
     side = round(SIDE / scale)
     part = portrait.image[y0 : y0 + side, x0 : x0 + side]
-    return np.asarray(cv2.resize(part, (SIDE, SIDE), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
+    kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(part, (SIDE, SIDE), interpolation=kernel), np.uint8)
 
 
 def labels_of(picture: Picture) -> Picture:
@@ -98,7 +99,7 @@ def labels_of(picture: Picture) -> Picture:
     ellipse(1, 0.0, 0.95 * half, 0.85 * chin)
     fill(1, jaw, brows[::-1])
     for label, start, stop in ((3, 17, 22), (2, 22, 27)):  # left and right are the subject's own
-        fill(label, points[start:stop], points[start:stop][::-1] + np.float32([0, 5]))
+        fill(label, points[start:stop], points[start:stop][::-1] + np.array([0, 5], np.float32))
     fill(5, points[36:42])
     fill(4, points[42:48])
     fill(10, points[27:28], points[31:36])
@@ -133,8 +134,8 @@ def main(arguments: list[str] | None = None) -> None:
             for number, picture in enumerate(pictures):
                 shown = picture
                 if columns[0].source == "labels":
-                    labels = np.asarray(cv2.imread(f"{kept}/labels{number}.png"))
-                    shown = colorize(read_labels(labels.astype(np.float32) / 255))
+                    labels = np.asarray(cv2.imread(f"{kept}/labels{number}.png"), np.float32)
+                    shown = colorize(read_labels(labels / np.float32(255)))
                 made = [drawn(Path(kept) / f"{panel.source}{number}.png", name, panel, loader) for panel in columns]
                 rows.append([shown, *made])
             cell = int((SHEET_PX / (len(rows) * len(rows[0]))) ** 0.5)

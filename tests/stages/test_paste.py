@@ -23,7 +23,7 @@ def test_it_holds_the_head_and_falls_smoothly_to_nothing():
     matte = head_matte(across, down, 0.15)
     held = {"brows": (0.5, -0.25), "ear": (0.7, 0.1), "chin": (0.0, 0.75), "hair": (0.0, -0.9), "eye": (-0.4, -0.05)}
     for name, (x, y) in held.items():
-        assert head_matte(*(np.array([[v]], np.float32) for v in (x, y)), 0.15) == 1, name
+        assert head_matte(np.array([[x]], np.float32), np.array([[y]], np.float32), 0.15) == 1, name
     assert (matte[:, [0, -1]] == 0).all()
     assert (matte[[0, -1]] == 0).all()
     assert np.array_equal(matte, matte[:, ::-1])
@@ -61,7 +61,8 @@ def test_nothing_of_it_lies_outside_its_box(zoom, window):
     assert not rest.any()
     place = paste.head_place()
     assert place is not None
-    got = head_matte(*(rows[:, None] + columns[None, :] for rows, columns in place), 0.15)
+    across, down = (rows[:, None] + columns[None, :] for rows, columns in place)
+    got = head_matte(across, down, 0.15)
     edges = np.multiply.outer(*paste.edges())
     if window.full:
         assert (edges == 1).all()

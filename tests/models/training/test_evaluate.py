@@ -27,8 +27,8 @@ def files(tmp_path_factory):
         save_checkpoint(net, folder / f"{name}.safetensors")
         encoder = RefineEncoder(net, rank=1, width=16)
         with torch.no_grad():
-            for layer in encoder.to_p:
-                layer.bias.fill_(0.5)  # new ones change nothing
+            for part, values in encoder.to_p.named_parameters():
+                values.fill_(0.5 if part.endswith("bias") else 0.0)  # new ones change nothing
         save_refine_encoder(net, encoder, folder / f"{name}_encoder.safetensors")
         nets.append(folder / f"{name}.safetensors")
     own, others = (folder / f"{name}_encoder.safetensors" for name in ("net", "other"))
