@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.checkpoint import load_checkpoint
-from models.training.data import EYE_DISTANCE, Photograph, load_portraits
+from models.training.data import load_portraits
 from models.zoo import find_model
 from pipeline.resources import Loader
 from pipeline.run import settle, stream
 from stages.contact_sheet import arrange
+from stages.geometry import EYE_DISTANCE, face_center, robust_eye_distance
 from stages.label_map import colorize, read_labels
 from stages.track import TrackConfig, load_detector
 
@@ -65,22 +66,26 @@ def panels(name: str) -> list[Panel]:
     return [Panel(kind, {"kind": kind}) for kind in ({"lite_toon": "toonify"}.get(name, "inversion"),)]
 
 
-def framed(portrait: Photograph) -> Picture:
+def landmarks_of(picture: Picture) -> NDArray[np.float32]:
+    """[68, 2] of the largest face."""
+    found = load_detector(TrackConfig()).detect(picture)
+    return max((each.landmarks for each in found), key=robust_eye_distance)
+
+
+def framed(portrait: Picture) -> Picture:
     """[SIDE, SIDE, 3]: the head at face scale."""
-    assert portrait.eyes is not None
-    left, right = (np.array(eye) for eye in portrait.eyes)
-    scale = EYE_DISTANCE / float(np.linalg.norm(right - left))
-    x, y = (left + right) / 2
-    x0, y0 = round(x - SIDE / scale / 2), max(round(y - 0.38 * SIDE / scale), 0)
+    points = landmarks_of(portrait)
+    scale, (x, y) = EYE_DISTANCE / robust_eye_distance(points), face_center(points)
     side = round(SIDE / scale)
-    part = portrait.image[y0 : y0 + side, x0 : x0 + side]
+    x0, y0 = max(round(x - side / 2), 0), max(round(y - 0.38 * side), 0)
+    part = portrait[y0 : y0 + side, x0 : x0 + side]
     kernel = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(part, (SIDE, SIDE), interpolation=kernel), np.uint8)
 
 
 def labels_of(picture: Picture) -> Picture:
     """A label map [H, W] of a portrait by its 68 landmarks: what no landmark tells (hair, neck, clothes) is a guess."""
-    points = load_detector(TrackConfig()).detect(picture)[0].landmarks
+    points = landmarks_of(picture)
     labels = np.zeros(picture.shape[:2], np.uint8)
     jaw, brows = points[:17], points[17:27]
     middle, half = (jaw[0] + jaw[16]) / 2, float(np.linalg.norm(jaw[16] - jaw[0])) / 2
@@ -124,7 +129,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("models", nargs="*", help="default: every file in models/weights")
     asked = parser.parse_args(arguments)
     names = asked.models or sorted(path.stem for path in Path("models/weights").glob("*.safetensors"))
-    loader, pictures = Loader(), [framed(portrait) for portrait in load_portraits()]
+    loader, pictures = Loader(), [framed(portrait.image) for portrait in load_portraits()]
     with tempfile.TemporaryDirectory() as kept:
         for number, picture in enumerate(pictures):
             cv2.imwrite(f"{kept}/photo{number}.png", picture[..., ::-1])

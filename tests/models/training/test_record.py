@@ -110,7 +110,11 @@ def test_every_weight_file_has_its_record_and_its_card(path):
     assert record["sha256"] == file_sha256(path)
     assert record["bytes"] == path.stat().st_size
     assert (WEIGHTS.parents[1] / record["recipe"]).exists()
-    assert path.stem in (WEIGHTS / "README.md").read_text(encoding="utf-8")
+    card = (WEIGHTS / "README.md").read_text(encoding="utf-8")
+    assert f"\n## {path.stem}\n" in card
+    assert f"<!-- records: {path.stem} -->" in card
+    assert f"](../../docs/cards/{path.stem}.jpg)" in card
+    assert 0 < (WEIGHTS.parents[1] / "docs" / "cards" / f"{path.stem}.jpg").stat().st_size < 130_000
     unknown = {"early": {"last_loss"}, "unmeasured": {"held_out", "measured_on"}}.get(record["state"], set())
     assert set(missing(record)) <= unknown
 
