@@ -162,9 +162,8 @@ class Face:
     score: float
     """Presence in [0, 1]; 0 when the face was not detected in this frame."""
     center: tuple[float, float]
-    """Point between the eyes, smoothed over time."""
     eye_distance: float
-    """Inter-ocular distance in pixels, robust for profiles, smoothed over time."""
+    """Between the eyes: the point, and their distance in pixels, robust for profiles; both smoothed over time."""
     outside: float
     """Share of the landmarks that lie outside the picture, in [0, 1]."""
     aligned: Similarity
@@ -178,9 +177,8 @@ class Opening:
     """What the first frame with faces settles for the rest of its shot, and of the clip."""
 
     eye_distance: float
-    """Of its largest rendered face, in pixels."""
     num_faces: int
-    """Faces rendered there."""
+    """Of its largest rendered face, in pixels; and how many are rendered there."""
     clip_landmarks: NDArray[np.float32]
     """[68, 2]: of the largest rendered face in the clip's first frame with faces; the same for every shot."""
 
