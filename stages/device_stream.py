@@ -36,15 +36,18 @@ class OwnStream:
 
     @contextmanager
     def after(self, devices: Iterable[torch.device], events: Iterable[torch.cuda.Event | None]) -> Iterator[None]:
-        """Within: work for these GPUs goes to their own streams, behind `events`; at the end it is done, so that
-        whoever owns the memory that it read may reuse it. Nothing happens on a CPU.
+        """Within: work for these GPUs goes to their own streams, behind `events` (None: behind all that was launched);
+        at the end it is done, so that whoever owns the memory that it read may reuse it. Nothing happens on a CPU.
         """
-        used = [self._of(device) for device in dict.fromkeys(devices) if device.type == "cuda"]
-        awaited = [event for event in events if event is not None]
+        awaited = list(dict.fromkeys(events))
         with ExitStack() as stack:
-            for stream in used:
+            for device in dict.fromkeys(device for device in devices if device.type == "cuda"):
+                stream = self._of(device)
                 for event in awaited:
-                    stream.wait_event(event)
+                    if event is None:
+                        stream.wait_stream(torch.cuda.current_stream(device))
+                    else:
+                        stream.wait_event(event)
                 stack.callback(stream.synchronize)
                 stack.enter_context(torch.cuda.stream(stream))
             yield

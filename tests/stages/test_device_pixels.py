@@ -14,7 +14,7 @@ from stages.device_pixels import axis, planes_to_rgb, resample, rgb_to_planes, u
 from stages.pixels import ColorTags, PlaneLayout
 from stages.pixels import planes_to_rgb as planes_to_rgb_here
 from stages.pixels import rgb_to_planes as rgb_to_planes_here
-from stages.resample import Resampler, axis_operator
+from stages.resample import Kernel, Resampler, axis_operator
 from stages.types import CropWindow, RenderedFrame
 from tests.stages.makers import COLOR, clip, face, face_frame
 
@@ -49,7 +49,7 @@ def test_planes_go_there_and_back_as_on_the_cpu(name: str, rotation: int, locati
 
 
 @pytest.mark.parametrize("kernel", ["cubic", "bspline"])
-def test_resampling_equals_the_cpus(kernel: str) -> None:
+def test_resampling_equals_the_cpus(kernel: Kernel) -> None:
     picture = noise(3, 40, 31)
     spans = (40, 57, 1.4, -0.3, 2), (31, 12, 0.37, 1.25, 0)
     axes = [axis(CPU, *span, kernel=kernel) for span in spans]

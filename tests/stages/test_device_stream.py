@@ -43,22 +43,29 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_work_waits_for_the_pictures_and_is_waited_for(notes: list[str]) -> None:
     own = OwnStream()
-    with own.after(GPU, "batch 0"):  # pyright: ignore[reportArgumentType]
+    with own.after([GPU], ["batch 0"]):  # pyright: ignore[reportArgumentType]
         notes.append("work")
-    with own.after(GPU, None):
+    with own.after([GPU], [None]):
         pass
     once = ["begins", "done"]
     assert notes == ["made", "waits for batch 0", "begins", "work", "done", "waits for all", *once]
 
 
+def test_frames_of_several_batches_and_gpus_are_waited_for(notes: list[str]) -> None:
+    with OwnStream().after([GPU, GPU, torch.device("cuda", 1)], ["a", "b", "b"]):  # pyright: ignore[reportArgumentType]
+        notes.append("work")
+    one = ["made", "waits for a", "waits for b", "begins"]
+    assert notes == [*one, *one, "work", "done", "done"]
+
+
 def test_after_an_error_nothing_is_under_way(notes: list[str]) -> None:
-    with pytest.raises(ValueError, match="of the work"), OwnStream().after(GPU, None):
+    with pytest.raises(ValueError, match="of the work"), OwnStream().after([GPU], [None]):
         raise ValueError("of the work")
     assert notes[-1] == "done"
 
 
 def test_a_cpu_has_none(notes: list[str]) -> None:
-    with OwnStream().after(torch.device("cpu"), None):
+    with OwnStream().after([torch.device("cpu")], [None]):
         assert record(torch.device("cpu")) is None
     assert notes == []
 
@@ -73,7 +80,7 @@ def test_work_on_the_own_stream_sees_what_was_launched_before() -> None:
     later = x.clone()
     for _ in range(50):
         later += 1
-    with own.after(device, ready):
+    with own.after([device], [ready]):
         assert torch.cuda.current_stream(device) != torch.cuda.default_stream(device)
         found = x.amin(), x.amax()
     assert [float(each) for each in found] == [50, 50]
