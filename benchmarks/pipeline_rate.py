@@ -31,6 +31,7 @@ from stages.media_probe import probe
 from stages.read import Read
 from stages.settle import Settle
 from stages.shots import Shots
+from stages.steady import Steady
 from stages.style import Style
 from stages.track import Track
 from stages.write import Write, choose_encoding
@@ -53,8 +54,9 @@ def alone(config: RunConfig, source: Path, rendering: Rendering, folder: Path) -
     crops = timed("read+track+crop", Crop(config.crop).stream(Style(config.style, codes).stream(front)))
     rendered = timed("network", through_network(config, clip, rendering, Flow({}), (x for x in crops)))
     planes = choose_encoding(clip, config.write, ".mp4", *clip.upright_size)
-    pasted = Composite(config.composite, clip.upright_size, *planes).stream(x for x in rendered)
-    timed("composite+write", Write(config.write, clip, folder / "alone.mp4").stream(pasted))
+    steadied = Steady(config.steady, config.steady_strength).stream(x for x in rendered)
+    pasted = Composite(config.composite, clip.upright_size, *planes).stream(steadied)
+    timed("steady+composite+write", Write(config.write, clip, folder / "alone.mp4").stream(pasted))
     return rates
 
 

@@ -43,6 +43,7 @@ WAYS: dict[str, tuple[Path | None, dict[str, object]]] = {
     "frame": (None, {"style.latents": "frame"}),
     "shot": (None, {"style.latents": "shot"}),
     "smooth": (None, {"style.latents": "smooth"}),
+    "shot, two neighbours to either side": (None, {"style.latents": "shot", "steady.window": 2}),
     "shot, pictures not filtered": (None, {"style.latents": "shot", "steady.strength": 0.0}),
     "shot, f alone filtered": (None, {"style.latents": "shot", "steady.strength": 0.0, "steady.feature": 1.0}),
     "shot, both filtered": (None, {"style.latents": "shot", "steady.feature": 1.0}),
