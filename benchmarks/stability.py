@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 from models.blazeface import BlazeFaceDetector
 from pipeline.config import load_config
 from pipeline.metrics import measure_arrays
-from pipeline.metrics.flow import warp
 from pipeline.metrics.pairs import Pair
 from pipeline.resources import Loader
 from pipeline.run import stream
 from samples.make_clip import PORTRAIT
+from stages.motion import warp
 
 Frames = list[NDArray[np.uint8]]
 Floats = NDArray[np.float32]

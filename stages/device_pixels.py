@@ -6,8 +6,9 @@ can turn the rounding of a code value. Pictures are [3, H, W] R'G'B', nominally 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec
 
 import numpy as np
 import torch
@@ -36,6 +37,24 @@ class Axis(NamedTuple):
     """[taps, out] float32."""
 
 
+P = ParamSpec("P")
+
+
+def _kept(make: Callable[Concatenate[torch.device, P], Axis]) -> Callable[Concatenate[torch.device, P], Axis]:
+    """Keep what was made, for each stream apart: what one has uploaded, another would have to wait for."""
+
+    @lru_cache(maxsize=128)
+    def kept(_: torch.cuda.Stream | None, device: torch.device, *args: P.args, **kwargs: P.kwargs) -> Axis:
+        return make(device, *args, **kwargs)
+
+    @wraps(make)
+    def found(device: torch.device, *args: P.args, **kwargs: P.kwargs) -> Axis:
+        return kept(current_stream(device), device, *args, **kwargs)
+
+    return found
+
+
+@_kept
 def axis(
     device: torch.device,
     in_size: int,
@@ -46,39 +65,12 @@ def axis(
     kernel: Kernel = "cubic",
 ) -> Axis:
     """`stages.resample.axis_operator` on a device."""
-    return _axis(current_stream(device), device, in_size, out_size, scale, offset, first, kernel)
-
-
-@lru_cache(maxsize=128)
-def _axis(
-    stream: torch.cuda.Stream | None,
-    device: torch.device,
-    in_size: int,
-    out_size: int,
-    scale: float,
-    offset: float,
-    first: int,
-    kernel: Kernel,
-) -> Axis:
-    """One for each stream: what a stream has uploaded, another would have to wait for."""
     return _axis_of(axis_operator(in_size, out_size, scale, offset, kernel, first=first), device)
 
 
+@_kept
 def _chroma_axis(device: torch.device, size: int, log2: int, location: int, vertical: bool, up: bool) -> Axis:
     """Along an axis of `size` luma samples: to its chroma samples, or from them (`up`); the edge sample is repeated."""
-    return _chroma_axis_on(current_stream(device), device, size, log2, location, vertical, up)
-
-
-@lru_cache(maxsize=128)
-def _chroma_axis_on(
-    stream: torch.cuda.Stream | None,
-    device: torch.device,
-    size: int,
-    log2: int,
-    location: int,
-    vertical: bool,
-    up: bool,
-) -> Axis:
     factor = 1 << log2
     offset, count = siting(factor, location, vertical), -(-size // factor)
     entries: list[tuple[int, int, float]] = []

@@ -78,11 +78,18 @@ def likeness(here: NDArray[np.uint8], there: NDArray[np.uint8], forward: Floats,
     along, down = cv2.split(forward)
     x = np.arange(width, dtype=np.float32) + along
     y = np.arange(height, dtype=np.float32)[:, None] + down
-    border = cv2.BORDER_REPLICATE
-    along_back, down_back = cv2.split(cv2.remap(back, x, y, cv2.INTER_LINEAR, borderMode=border))
+    along_back, down_back = cv2.split(warp(back, forward))
     squares = along**2 + down**2 + along_back**2 + down_back**2
     agrees = (along + along_back) ** 2 + (down + down_back) ** 2 <= 0.01 * squares + 0.25
     agrees &= (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    moved = cv2.remap(there.astype(np.float32), x, y, cv2.INTER_CUBIC, borderMode=border)
+    moved = warp(there.astype(np.float32), forward, cv2.INTER_CUBIC)
     alike = np.exp(-((cv2.blur(np.abs(moved - here), (AREA, AREA)) / SAME) ** 2))
     return np.asarray(cv2.blur(agrees.astype(np.float32), (3, 3)) * agrees * alike, np.float32)
+
+
+def warp(picture: Floats, flow: Floats, interpolation: int = cv2.INTER_LINEAR) -> Floats:
+    """Backward warp W(picture, flow): the value at p is picture(p + flow(p)); the last row or column repeats beyond."""
+    height, width = flow.shape[:2]
+    x = np.arange(width, dtype=np.float32) + flow[..., 0]
+    y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
+    return np.asarray(cv2.remap(picture, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE), np.float32)

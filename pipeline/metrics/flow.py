@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.metrics.pairs import Picture
+from stages.motion import LUMA, warp
 
 Mask = NDArray[np.bool_]
 Gray = NDArray[np.float32]
-LUMA = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 FLAT = (0.5 / 255) ** 2
 """Mean square of a gradient per pixel below which a picture has too little texture to tell a shift."""
 STEEPEST = 1.5
@@ -94,14 +94,6 @@ def visible(flow: NDArray[np.float32], back: NDArray[np.float32]) -> Mask:
     x, y = np.arange(width) + flow[..., 0], np.arange(height)[:, None] + flow[..., 1]
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
     return inside & ~hidden & ~boundary
-
-
-def warp(picture: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Backward warp W(picture, flow): the value at p is picture(p + flow(p)), bilinear."""
-    height, width = flow.shape[:2]
-    x = np.arange(width, dtype=np.float32) + flow[..., 0]
-    y = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
-    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 class Brought(NamedTuple):
@@ -222,7 +214,7 @@ def _codes(picture: Picture) -> NDArray[np.uint8]:
 
 
 def _gray(picture: Picture) -> Gray:
-    return np.asarray(cv2.transform(picture, LUMA), np.float32).reshape(picture.shape[:2])
+    return np.asarray(cv2.transform(picture, LUMA[None]), np.float32).reshape(picture.shape[:2])
 
 
 def _squared(field: NDArray[np.float32]) -> NDArray[np.float32]:

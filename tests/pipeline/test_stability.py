@@ -14,9 +14,9 @@ import pytest
 from models.blazeface import BlazeFaceDetector
 from models.zoo import WEIGHTS
 from pipeline.config import load_config
-from pipeline.metrics.flow import warp
 from pipeline.resources import Loader
 from pipeline.run import stream
+from stages.motion import warp
 
 COUNT, WIDTH, HEIGHT = 5, 200, 168
 PUBLISHED = Path(__file__).parents[2] / "configs" / "published.yaml"

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from pipeline.metrics.flow import FlowEstimator, Residual, Trio, bring, excess, pop, pops, residual, tint, visible, warp
+from pipeline.metrics.flow import FlowEstimator, Residual, Trio, bring, excess, pop, pops, residual, tint, visible
+from stages.motion import warp
 from tests.pipeline.metrics.makers import clip, texture
 
 
