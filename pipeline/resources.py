@@ -145,6 +145,11 @@ def fit_config(config: RunConfig, rendering: Rendering | None) -> RunConfig:
         return config
     if rendering.model.net.generator.constant.device.type == "cuda":
         config = with_room(config, batch_size(config))
+    if config.composite.mode == "add" and rendering.recipe.offset is None:
+        raise ModelError(
+            f"composite.mode: add: task {config.task.kind} has no editing vector, so there is no change to add",
+            "leave composite.mode out",
+        )
     if rendering.model.net.config.has_feature or rendering.model.net.config.num_skips:
         return config
     if config.crop.frame in ("full", "window"):

@@ -19,7 +19,7 @@ from stages.align import Align
 from stages.analysis import Analysis
 from stages.assume import Assume
 from stages.codes import EncoderCodes
-from stages.composite import Composite, output_size
+from stages.composite import Composite, CompositeConfig, output_size
 from stages.crop import Crop
 from stages.edit import Edit
 from stages.invert import Invert
@@ -66,10 +66,14 @@ def wire(
     else:
         rendered = _render(config, clip, rendering, flow, _styled(config, clip, rendering, flow))
     size = finished_size(config, clip, rendering)
-    composite = config.composite
-    if config.crop.frame == "aligned":  # that square is the picture: nothing of a source stands around it
-        composite = composite.model_copy(update={"matte": "window"})
-    return flow.link("composite", Composite(composite, size, *planes).stream(rendered))
+    return flow.link("composite", Composite(_composite(config), size, *planes).stream(rendered))
+
+
+def _composite(config: RunConfig) -> CompositeConfig:
+    if config.crop.frame != "aligned":
+        return config.composite
+    # That square is the picture: nothing of a source stands around or behind it.
+    return config.composite.model_copy(update={"matte": "window", "mode": "replace"})
 
 
 def finished_size(config: RunConfig, clip: ClipInfo, rendering: Rendering | None) -> tuple[int, int]:
@@ -181,7 +185,8 @@ def _network(
     queued = config.buffers.synthesize + 2 + (2 * config.steady.reach + 1 if config.steady_strength else 0)
     if clip.num_frames is not None:
         queued = min(queued, max(clip.num_frames - 1, 0))
-    return flow.link("synthesize", Synthesize(net, batch, queued=queued, **memory).stream(edited))
+    change = _composite(config).mode == "add"
+    return flow.link("synthesize", Synthesize(net, batch, queued=queued, change=change, **memory).stream(edited))
 
 
 def _with_neighbours(config: RunConfig, analysis: Analysis) -> ReadConfig:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -23,8 +24,13 @@ class CompositeConfig(Section):
     size: str = "source"
     """source: the clip's own size; native: times the model's scale (4 for the full model); or WxH in pixels."""
     matte: MatteShape = "window"
-    """What is replaced. window: all that the network saw. head: an egg about each face (hair, ears, chin and a little
-    of the neck), smooth over time, so that nothing else changes; what stands out of it is cut off: long hair, a hat."""
+    """What is replaced. window: all that the network saw. head: each face with hair, ears, chin and a little of the
+    neck, drawn to the edges of the picture within an egg about it, smooth over time, so that nothing else changes; what
+    stands out of the egg is cut off: long hair, a hat."""
+    mode: Literal["replace", "add"] = "replace"
+    """replace: the network's picture stands in the source's place. add, for edits: what an edit changes (the picture
+    with it less the one at strength 0) is added to the source, which keeps its own detail, grain and background; every
+    frame is drawn twice."""
     feather: float = Field(default=0.15, gt=0, le=0.5)
     """Width of the matte's soft edge, as a share of the window's side, or of the egg's. Edges of a window that lie
     outside the frame have none."""
@@ -63,8 +69,9 @@ class Composite:
 
     def __init__(self, config: CompositeConfig, size: tuple[int, int], layout: PlaneLayout, color: ColorTags) -> None:
         self._size, self._layout, self._color = size, layout, color
-        self._here = HostComposite(size, layout, color, config.feather, config.matte)
-        self._there = DeviceComposite(size, layout, color, config.feather, config.matte)
+        how = config.feather, config.matte, config.mode == "add"
+        self._here = HostComposite(size, layout, color, *how)
+        self._there = DeviceComposite(size, layout, color, *how)
         self._stream = OwnStream()
 
     def stream(self, items: Generator[RenderedFrame, None, None]) -> Generator[OutputFrame, None, None]:

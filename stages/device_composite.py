@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.device_pixels import axis, planes_to_rgb, resample, rgb_to_planes, to_device
+from stages.edge_matte import to_edges
 from stages.overlay import Overlay
 from stages.paste import Paste
 from stages.pixels import Box, Planes
@@ -37,20 +38,23 @@ class DeviceComposite(Overlay[Tensor]):
     def _mix(self, under: Tensor, over: Tensor, share: Tensor) -> None:
         under.lerp_(over, share)
 
-    def _background(self, frame: Frame, device: torch.device) -> Tensor:
+    def _to_edges(self, radius: Tensor, picture: Tensor, side: float) -> Tensor:
+        return to_edges(radius, picture, side)
+
+    def _background(self, frame: Frame, box: Box, device: torch.device) -> Tensor:
         rgb = planes_to_rgb(frame.planes, frame.layout, frame.color, frame.rotation, device)
-        height, width = rgb.shape[1:]
-        columns, rows = self._size
+        (height, width), (columns, rows) = rgb.shape[1:], self._size
+        left, top, right, bottom = box
         if (width, height) == self._size:
-            return rgb.contiguous()
+            return rgb[:, top:bottom, left:right].contiguous()
         return resample(
             rgb,
-            axis(device, height, rows, rows / height, 0.0),
-            axis(device, width, columns, columns / width, 0.0),
+            axis(device, height, bottom - top, rows / height, 0.0, top),
+            axis(device, width, right - left, columns / width, 0.0, left),
         )
 
     def _planes(self, rgb: Tensor, rotation: int) -> Planes:
         return rgb_to_planes(rgb, self._layout, self._color, rotation)
 
     def _blended(self, frame: Frame, rgb: Tensor, alpha: Tensor | None = None, box: Box | None = None) -> Planes:
-        return rgb_to_planes(rgb, self._layout, self._color, frame.rotation, frame.planes, alpha, box)
+        return rgb_to_planes(rgb, self._layout, self._color, frame.rotation, frame.planes, alpha, box, self._add)

@@ -190,15 +190,18 @@ def rgb_to_planes(
     source: Planes | None = None,
     alpha: Tensor | None = None,
     box: Box | None = None,
+    change: bool = False,
 ) -> Planes:
     """`stages.pixels.rgb_to_planes`; with `source` as `stages.pixels.blend_planes`, its arguments planes and alpha.
 
     Args:
-        rgb: upright [3, H, W].
+        rgb: upright [3, H, W]; with `change` what is added to the source.
         alpha: upright matte [H, W]; None: 1 everywhere.
         box: where both lie in the upright picture, from `blend_box`; None: they cover it.
     """
-    codes = _transformed(torch.rot90(rgb, -rotation // 90, (1, 2)), matrices(layout, color)[1])
+    to_codes = matrices(layout, color)[1]
+    to_codes = to_codes * np.array([1, 1, 1, 0], np.float32) if change else to_codes
+    codes = _transformed(torch.rot90(rgb, -rotation // 90, (1, 2)), to_codes)
     matte = None if alpha is None else torch.rot90(alpha, -rotation // 90, (0, 1))
     order = (1, 2, 0) if layout.is_rgb else range(len(codes))
     under = None if source is None else _under(source, layout, rotation, box)
@@ -206,9 +209,10 @@ def rgb_to_planes(
     for number, channel in enumerate(order):
         shift = layout.chroma_shift(number)
         new = _lowered(codes[channel], *shift, color.chroma_location)
-        if under is not None and matte is not None:
+        if under is not None and (change or matte is not None):
             old = upload(under[number], rgb.device)
-            new = old + (new - old) * _lowered(matte, *shift, color.chroma_location)
+            new = new if change else new - old
+            new = old + (new if matte is None else new * _lowered(matte, *shift, color.chroma_location))
         finished.append(_codes(new, layout))
     if source is None:
         opaque = [np.full(finished[0].shape, layout.max_code, layout.dtype)] if layout.has_alpha else []

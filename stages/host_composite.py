@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
+from stages.edge_matte import to_edges
 from stages.overlay import Overlay
 from stages.paste import Paste
 from stages.pixels import Box, Planes, blend_planes, from_network, rgb_to_planes
@@ -38,22 +39,26 @@ class HostComposite(Overlay[Picture]):
     def _mix(self, under: Picture, over: Picture, share: Picture) -> None:
         under += (over - under) * share[..., None]
 
-    def _background(self, frame: Frame, device: torch.device) -> Picture:
+    def _to_edges(self, radius: Picture, picture: Picture, side: float) -> Picture:
+        there = torch.from_numpy(picture).permute(2, 0, 1)
+        return to_edges(torch.from_numpy(radius), there, side).numpy()
+
+    def _background(self, frame: Frame, box: Box, device: torch.device) -> Picture:
+        if frame.clip.upright_size == self._size:
+            return frame.rgb(box)
         rgb = frame.rgb()
-        height, width = rgb.shape[:2]
-        columns, rows = self._size
-        if (width, height) == self._size:
-            return rgb
+        (height, width), (columns, rows) = rgb.shape[:2], self._size
+        left, top, right, bottom = box
         return Resampler(
-            rows=axis_operator(height, rows, rows / height, 0.0),
-            cols=axis_operator(width, columns, columns / width, 0.0),
+            rows=axis_operator(height, bottom - top, rows / height, 0.0, first=top),
+            cols=axis_operator(width, right - left, columns / width, 0.0, first=left),
         )(rgb)
 
     def _planes(self, rgb: Picture, rotation: int) -> Planes:
         return rgb_to_planes(rgb, self._layout, self._color, rotation)
 
     def _blended(self, frame: Frame, rgb: Picture, alpha: Picture | None = None, box: Box | None = None) -> Planes:
-        return blend_planes(frame.planes, rgb, alpha, self._layout, self._color, frame.rotation, box)
+        return blend_planes(frame.planes, rgb, alpha, self._layout, self._color, frame.rotation, box, self._add)
 
 
 def _operator(in_size: int, out_size: int, scale: float, offset: float, first: int) -> csr_array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stages.layout import ColorTags, PlaneLayout
-from stages.paste import Array, MatteShape, Paste, box_of, head_matte, pastes_of
+from stages.paste import Array, MatteShape, Paste, box_of, fade, head_radius, pastes_of
 from stages.pixels import Box, Planes, blend_box
 from stages.types import Frame, RenderedFrame
 
@@ -25,13 +25,20 @@ class Overlay(ABC, Generic[Array]):
         size: (width, height) of the finished upright picture.
         layout, color: of the finished planes.
         feather, matte: of CompositeConfig.
+        add: the pictures are changes, which are added to the source's own.
     """
 
     def __init__(
-        self, size: tuple[int, int], layout: PlaneLayout, color: ColorTags, feather: float, matte: MatteShape = "window"
+        self,
+        size: tuple[int, int],
+        layout: PlaneLayout,
+        color: ColorTags,
+        feather: float,
+        matte: MatteShape = "window",
+        add: bool = False,
     ) -> None:
         self._size, self._layout, self._color = size, layout, color
-        self._feather = feather
+        self._feather, self._add = feather, add
         self._shape: MatteShape = matte
 
     @torch.inference_mode()
@@ -41,17 +48,16 @@ class Overlay(ABC, Generic[Array]):
         if not pastes:
             return frame.planes
         if len(pastes) == 1 and pastes[0][1].full:
-            return self._blended(frame, self._picture(pastes[0][1], item.images[pastes[0][0]]))
+            return self._blended(frame, self._laid(pastes[0][1], item.images[pastes[0][0]], frame)[0])
         box = blend_box(box_of(pastes), self._layout, frame.rotation, *self._size)
         rgb, alpha = self._empty(box[3] - box[1], box[2] - box[0], item.images[0].device)
         for k, paste in pastes:
-            new = self._picture(paste, item.images[k])
+            new, matte = self._laid(paste, item.images[k], frame)
             under, covered = self._part(rgb, paste.box, box[:2]), self._part(alpha, paste.box, box[:2])
-            if paste.full:
+            if matte is None:
                 under[...], covered[...] = new, 1
                 continue
             # What lies under several mattes is the pictures' own mix, not the empty canvas.
-            matte = self._matte(paste, item.images[k].device)
             over = matte + covered * (1 - matte)
             self._mix(under, new, matte / over.clip(min=_TINY))
             covered[...] = over  # pyright: ignore[reportArgumentType]
@@ -62,25 +68,35 @@ class Overlay(ABC, Generic[Array]):
         """The pictures over the source's own, in another size or layout."""
         frame = item.face_frame.frame
         device = item.images[0].device if item.images else torch.device("cpu")
-        rgb = self._background(frame, device)
+        rgb = self._background(frame, (0, 0, *self._size), device)
         for k, paste in pastes_of(item, self._size, self._feather, self._shape):
-            part, new = self._part(rgb, paste.box), self._picture(paste, item.images[k])
-            if paste.full:
+            new, matte = self._laid(paste, item.images[k], frame)
+            if self._add:
+                new = new + self._background(frame, paste.box, device)
+            part = self._part(rgb, paste.box)
+            if matte is None:
                 part[...] = new
             else:
-                self._mix(part, new, self._matte(paste, device))
+                self._mix(part, new, matte)
         return self._planes(rgb, frame.rotation)
 
-    def _matte(self, paste: Paste, device: torch.device) -> Array:
-        """[h, w] of the paste's box."""
-        down, across = (self._array(edge, device) for edge in paste.edges())
+    def _laid(self, paste: Paste, image: Tensor, frame: Frame) -> tuple[Array, Array | None]:
+        """R'G'B' of the paste's box, or what is added to it, and its matte [h, w]; None: 1 everywhere."""
+        new = self._picture(paste, image)
+        if self._add:
+            new = new - 0.5
+        if paste.full:
+            return new, None
+        down, across = (self._array(edge, image.device) for edge in paste.edges())
         matte = down[:, None] * across[None, :]
-        if (place := paste.head_place()) is None:
-            return matte
-        across, down = (
-            self._array(rows, device)[:, None] + self._array(columns, device)[None, :] for rows, columns in place
-        )
-        return matte * head_matte(across, down, self._feather)
+        if (place := paste.head_place()) is not None:
+            across, down = (
+                self._array(rows, image.device)[:, None] + self._array(columns, image.device)[None, :]
+                for rows, columns in place
+            )
+            radius, behind = head_radius(across, down), self._background(frame, paste.box, image.device)
+            matte = matte * fade(radius, 1, 1 - 2 * self._feather) * self._to_edges(radius, behind, paste.head_side)
+        return new, matte
 
     @abstractmethod
     def _array(self, values: NDArray[np.float32], device: torch.device) -> Array:
@@ -103,8 +119,12 @@ class Overlay(ABC, Generic[Array]):
         """Write under + (over − under) · share into `under`; `share` is [h, w]."""
 
     @abstractmethod
-    def _background(self, frame: Frame, device: torch.device) -> Array:
-        """The source's R'G'B' at the finished size, to be written to."""
+    def _to_edges(self, radius: Array, picture: Array, side: float) -> Array:
+        """`stages.edge_matte.to_edges`."""
+
+    @abstractmethod
+    def _background(self, frame: Frame, box: Box, device: torch.device) -> Array:
+        """The source's R'G'B' in a box of the finished picture, to be written to."""
 
     @abstractmethod
     def _planes(self, rgb: Array, rotation: int) -> Planes:

@@ -79,8 +79,13 @@ class Paste:
         across = _soft_edge(*self._across, self._size[0], self._feather)[left:right]
         return _soft_edge(*self._down, self._size[1], self._feather)[top:bottom], across
 
+    @property
+    def head_side(self) -> float:
+        """Half the side of the face's aligned square, in pixels of the finished picture; 0 without a head."""
+        return self._head.size * self._zoom[0] if self._head is not None else 0.0
+
     def head_place(self) -> tuple[Axes, Axes] | None:
-        """Where a pixel lies across and down the face's aligned square, for `head_matte`; None: no such matte."""
+        """Where a pixel lies across and down the face's aligned square, for `head_radius`; None: no such matte."""
         if self._head is None:
             return None
         left, top, right, bottom = self.box
@@ -90,18 +95,21 @@ class Paste:
         return _axes(y * aside, x * along), _axes(y * along, x * -aside)
 
 
-def head_matte(across: Array, down: Array, feather: float) -> Array:
-    """1 on a head, 0 outside the egg about it, smoothstep between.
+def head_radius(across: Array, down: Array) -> Array:
+    """[h, w] float32: 0 in the middle of the egg about a head, 1 where it ends.
 
     Args:
         across, down: [h, w] float32, in half sides of the face's aligned square from its middle.
-        feather: width of the soft edge, as a share of the egg's width.
     """
     below = (down - HEAD_MIDDLE).clip(min=0) / HEAD_BELOW
     above = (down - HEAD_MIDDLE).clip(max=0) / HEAD_ABOVE
-    radius = ((across / HEAD_WIDTH) ** 2 + below**2 + above**2) ** 0.5
-    inside = ((1 - radius) / (2 * feather)).clip(0, 1)
-    return inside * inside * (3 - 2 * inside)
+    return ((across / HEAD_WIDTH) ** 2 + below**2 + above**2) ** 0.5
+
+
+def fade(values: Array, start: float, end: float) -> Array:
+    """0 at `start` and before it, 1 from `end` on, smoothstep between; `end` may be the smaller."""
+    share = ((values - start) / (end - start)).clip(0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def pastes_of(

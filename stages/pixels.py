@@ -165,9 +165,10 @@ def _as_float(plane: NDArray[Any]) -> Image:
     return plane.astype(np.float32, copy=False)
 
 
-def _float_planes(rgb: Image, layout: PlaneLayout, color: ColorTags) -> list[Image]:
-    """R'G'B' in coded orientation → unrounded planes without alpha."""
+def _float_planes(rgb: Image, layout: PlaneLayout, color: ColorTags, change: bool = False) -> list[Image]:
+    """R'G'B' in coded orientation, or a change of it → unrounded planes without alpha, or what changes in them."""
     _, to_codes = matrices(layout, color)
+    to_codes = to_codes[:, :3] if change else to_codes
     codes = [_as_float(plane) for plane in cv2.split(cv2.transform(np.ascontiguousarray(rgb, np.float32), to_codes))]
     if layout.is_gray:
         return codes
@@ -223,19 +224,20 @@ def blend_planes(
     color: ColorTags,
     rotation: int = 0,
     box: Box | None = None,
+    change: bool = False,
 ) -> Planes:
-    """Lay new colour over source planes: source + α · (new − source), in code values.
+    """Lay new colour over source planes: source + α · (new − source), in code values; or source + α · change.
 
     A sample under which alpha is 0 keeps its bits: α of a chroma sample is the mean over the luma samples that it is
     made of, by the same filter as the chroma itself. The source's alpha plane stays as it is.
 
     Args:
         planes: the source's, in coded orientation.
-        rgb: upright R'G'B' [H, W, 3] float32.
+        rgb: upright R'G'B' [H, W, 3] float32; with `change` what is added to it.
         alpha: upright matte [H, W] float32 in [0, 1]; None: 1 everywhere.
         box: where `rgb` and `alpha` lie in the upright picture, from `blend_box`; None: they cover it.
     """
-    fresh = _float_planes(_turn(rgb, -rotation), layout, color)
+    fresh = _float_planes(_turn(rgb, -rotation), layout, color, change)
     matte = None if alpha is None else _turn(alpha, -rotation)
     rows, columns = planes[0].shape
     left, top, _, _ = (0, 0, 0, 0) if box is None else turned_box(box, rotation, columns, rows)
@@ -244,11 +246,12 @@ def blend_planes(
         log2_h, log2_w = layout.chroma_shift(number)
         height, width = new.shape
         window = (slice(top >> log2_h, (top >> log2_h) + height), slice(left >> log2_w, (left >> log2_w) + width))
+        source = planes[number][window]
         if matte is not None:
-            weight = downsample(matte, log2_h, log2_w, color.chroma_location) if log2_h or log2_w else matte
-            source = planes[number][window]
-            new -= source
-            new *= weight
+            if not change:
+                new -= source
+            new *= downsample(matte, log2_h, log2_w, color.chroma_location) if log2_h or log2_w else matte
+        if change or matte is not None:
             new += source
         quantised = _quantise(new, layout)
         if quantised.shape != planes[number].shape:

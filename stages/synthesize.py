@@ -24,6 +24,8 @@ class Synthesize:
         memory: bytes that the process may hold; None: a share of what is free now (models/budget.py). Pictures are the
             same for any budget within 1e-4, and bit for bit where it holds a whole one.
         sharing: networks that work at the same time in that memory, this one among them.
+        queued: finished pictures that wait behind this stage.
+        change: the pictures are what an edit changes: drawn with it, less drawn at strength 0.
     """
 
     name = "synthesize"
@@ -36,8 +38,10 @@ class Synthesize:
         memory: int | None = None,
         sharing: int = 1,
         queued: int = 0,
+        change: bool = False,
     ) -> None:
-        self._budget = Budget(net, memory, batch_size, sharing, queued)
+        self._budget = Budget(net, memory, batch_size, sharing, queued + change * batch_size)
+        self._change = change
         self._batch_size = batch_size
         self._noise: Noise = noise
         self._device = next(net.parameters()).device
@@ -71,13 +75,15 @@ class Synthesize:
             edits = [drawing.edit for drawing in chosen if drawing.edit is not None]
             noise = chosen[0].noise
             with torch.inference_mode():
-                pictures = self._budget.synthesize(
-                    latent,
-                    edit=_together(edits) if edits else None,
-                    noise=self._noise if noise is None else noise,
-                )
+                edit = _together(edits) if edits else None
+                pictures = self._draw(latent, edit, noise)
+                if self._change and edit is not None:
+                    pictures = pictures - self._draw(latent, torch.zeros_like(edit), noise)
             images |= dict(zip(members, pictures, strict=True))
         return [images[i] for i in range(len(drawings))]
+
+    def _draw(self, latent: Latent, edit: Tensor | None, noise: Noise) -> Tensor:
+        return self._budget.synthesize(latent, edit=edit, noise=self._noise if noise is None else noise)
 
 
 class _Drawing:

@@ -46,6 +46,9 @@ class EncoderSettings(Settings):
     """Decay of the averaged weights, which are what is saved."""
     fix_norms_at: float = Field(default=0.3, ge=0)
     """Share of the steps after which batch norms use their running statistics, as they will in use."""
+    new_mapping: bool = False
+    """Sketch and mask models: z means nothing yet in `init`, and is set to tell a palette (models/training/palette.py);
+    so it is without this where `init` is null, or says `can_sample: no`."""
     direction_std: float = Field(default=0.05, gt=0)
     """Standard deviation of learned directions at the start, in units of w+: what tells one edit from another."""
     precision: Precision = "fp32"
@@ -108,7 +111,7 @@ class EncoderLearner:
             take_generator(self.net, decoder)
         # No loss here sees what w the mapping network gives: only weights that were started from know what z means.
         can_sample = "no" if init is None else init.metadata.get("can_sample")
-        if palette and can_sample == "no":
+        if palette and (settings.new_mapping or can_sample == "no"):
             read_palette(self.net)
         self.average.load_state_dict(self.net.state_dict())
         self.average.requires_grad_(False).eval()

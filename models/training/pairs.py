@@ -15,7 +15,7 @@ from models.errors import UserError
 from models.super_resolution import reduction
 from models.training.batches import Batch, as_tensor, mask_tensor, sketch_tensor
 from models.training.degrade import apply_table, camera_noise, colour_change, degrade_image
-from models.training.palette import palette_code
+from models.training.palette import palette_code, plain_backdrop
 from models.training.proportions import Proportions, bend
 from models.training.samples import Samples
 from models.training.settings import Settings, ascending
@@ -59,6 +59,8 @@ class PairSettings(Settings):
     """Sketch and mask models: z tells the target's colours, so that random z give plausible ones."""
     palette_open: float = Field(default=0.0, ge=0, lt=1)
     """Share of batches without z: w+ is what the drawing alone gives, as in use with a style of 0."""
+    backdrop: bool = False
+    """Sketch and mask models: the target's background is a wall of its median colour."""
     scenes: int = Field(default=2, ge=1)
     """Scenes, hence style crops, in a batch of one process."""
     crops: int = Field(default=2, ge=1)
@@ -211,7 +213,7 @@ class PairSource:
         target = settings.target if edit is None else f"variant_{edit}"
         names = [settings.input, target, "landmarks"]
         names += ["attributes", f"attributes_{edit}"] if edit is not None else []
-        names += ["parsing"] if settings.palette else []
+        names += ["parsing"] if settings.palette or settings.backdrop else []
         names += ["toon_landmarks"] if settings.proportions is not None else []
         arrays = self._samples.load(draw.index, names)
         for name in (settings.input, target, *(["toon_landmarks"] if settings.proportions is not None else [])):
@@ -220,6 +222,8 @@ class PairSource:
         if settings.proportions is not None:
             drawn = arrays["toon_landmarks"]
             arrays[target] = bend(arrays[target], drawn, settings.proportions.between(arrays["landmarks"], drawn))
+        if settings.backdrop:
+            arrays[target] = plain_backdrop(arrays[target], arrays["parsing"])
         x, y, which, strength = arrays[settings.input], arrays[target], 0, 0.0
         if edit is not None:
             which, strength = list(settings.edits).index(edit), self._change(arrays, edit, settings.edits[edit])

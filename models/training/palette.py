@@ -59,6 +59,23 @@ def palette_code(image: np.ndarray, parsing: np.ndarray | None, dim: int, rng: n
     return code[:dim].astype(np.float32)
 
 
+def plain_backdrop(image: np.ndarray, parsing: np.ndarray) -> np.ndarray:
+    """The picture before a wall of its background's median colour, which `palette_code` tells.
+
+    Lines and labels say nothing of what stood there: a network that is asked for it learns a brown mist.
+
+    Args:
+        image: uint8 [h, w, 3].
+        parsing: uint8 [h, w]; 0 is background.
+    """
+    behind = parsing == 0
+    if not behind.any():
+        return image
+    share = cv2.blur(behind.astype(np.float32), (3, 3))[..., None]
+    wall = np.median(image[behind], axis=0)
+    return np.asarray(image + (wall - image) * share, np.float32).round().astype(np.uint8)
+
+
 @torch.no_grad()
 def read_palette(net: StyleGANEX) -> None:
     """Set an untrained mapping network to pass on the first numbers of z and nothing else.

@@ -47,7 +47,7 @@ class DirectionTerm(Section):
 class EditTask(TaskSection):
     """Change an attribute: age, hair, a smile, or any direction of w+; of the head, and of nothing around it."""
 
-    defaults: ClassVar[Mapping[str, Any]] = {"composite.matte": "head"}
+    defaults: ClassVar[Mapping[str, Any]] = {"composite.matte": "head", "composite.mode": "add"}
     kind: Literal["edit"] = "edit"
     direction: str = "age"
     """See `directions`; the first, or only, one."""

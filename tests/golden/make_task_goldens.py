@@ -24,7 +24,7 @@ GOLDENS = Path(__file__).parent / "tasks.npz"
 PORTRAIT = Path(__file__).parent.parent.parent / "samples" / "astronaut.jpg"
 SIDE = 16
 """Pixels of the stored pictures, which are reduced to it."""
-WINDOW = {"composite.matte": "window"}
+WINDOW = {"composite.matte": "window", "composite.mode": "replace"}
 """All that the network draws, where a task would show a part of it."""
 CASES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # name: (kind of model, source, settings)

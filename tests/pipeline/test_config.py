@@ -22,6 +22,7 @@ def test_defaults_and_overrides():
 def test_an_edit_touches_the_head_alone_unless_it_is_asked_for_more():
     assert load_config(None, {"task": {"kind": "edit"}}).composite.matte == "head"
     assert load_config(None, {"task": {"kind": "edit"}, "composite.matte": "window"}).composite.matte == "window"
+    assert load_config(None, {"task": {"kind": "edit"}}).composite.mode == "add"
     for kind in ("toonify", "inversion", "style_mixing", "super_resolution", "sketch_to_face"):
         assert load_config(None, {"task": {"kind": kind}}).composite.matte == "window"
 

@@ -89,17 +89,22 @@ WINDOWS = {
 }
 
 
+@pytest.mark.parametrize("mode", ["replace", "add"])
 @pytest.mark.parametrize("matte", ["window", "head"])
 @pytest.mark.parametrize("windows", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize(
     ("rotation", "pix_fmt"), [(0, "yuv420p"), (90, "yuv420p10le"), (180, "yuva420p"), (270, "gbrp")]
 )
 def test_putting_back_equals_the_cpus(
-    rotation: int, pix_fmt: str, windows: list[CropWindow], matte: Literal["window", "head"]
+    rotation: int,
+    pix_fmt: str,
+    windows: list[CropWindow],
+    matte: Literal["window", "head"],
+    mode: Literal["replace", "add"],
 ) -> None:
     item, layout = pasted(rotation, pix_fmt, windows), PlaneLayout.named(pix_fmt)
-    (here,) = Composite(CompositeConfig(matte=matte), (128, 96), layout, COLOR).stream(x for x in [item])
-    there = DeviceComposite((128, 96), layout, COLOR, CompositeConfig().feather, matte).over_planes(item)
+    (here,) = Composite(CompositeConfig(matte=matte, mode=mode), (128, 96), layout, COLOR).stream(x for x in [item])
+    there = DeviceComposite((128, 96), layout, COLOR, CompositeConfig().feather, matte, mode == "add").over_planes(item)
     source = item.face_frame.frame.planes
     for got, wanted, before in zip(there, here.planes, source, strict=True):
         error = np.abs(got.astype(np.int64) - wanted.astype(np.int64))
@@ -119,15 +124,16 @@ def test_outside_the_matte_not_a_bit_changes() -> None:
     assert not np.array_equal(planes[0], item.face_frame.frame.planes[0])
 
 
+@pytest.mark.parametrize("mode", ["replace", "add"])
 @pytest.mark.parametrize("matte", ["window", "head"])
 @pytest.mark.parametrize("size", [(256, 192), (100, 80), (128, 96)])
 @pytest.mark.parametrize("name", ["whole", "two that overlap"])
 def test_another_size_or_layout_equals_the_cpus(
-    size: tuple[int, int], name: str, matte: Literal["window", "head"]
+    size: tuple[int, int], name: str, matte: Literal["window", "head"], mode: Literal["replace", "add"]
 ) -> None:
     item, layout = pasted(90, "yuv420p", WINDOWS[name]), PlaneLayout.named("yuv444p10le")
-    (here,) = Composite(CompositeConfig(matte=matte), size, layout, COLOR).stream(x for x in [item])
-    there = DeviceComposite(size, layout, COLOR, CompositeConfig().feather, matte).over_picture(item)
+    (here,) = Composite(CompositeConfig(matte=matte, mode=mode), size, layout, COLOR).stream(x for x in [item])
+    there = DeviceComposite(size, layout, COLOR, CompositeConfig().feather, matte, mode == "add").over_picture(item)
     for got, wanted in zip(there, here.planes, strict=True):
         error = np.abs(got.astype(np.int64) - wanted.astype(np.int64))
         assert error.max() <= 1

@@ -7,7 +7,7 @@ import torch
 from stages.align import place_in_square
 from stages.crop import full_window
 from stages.geometry import Similarity
-from stages.paste import HEAD_ABOVE, HEAD_BELOW, HEAD_MIDDLE, HEAD_WIDTH, Paste, head_matte
+from stages.paste import HEAD_ABOVE, HEAD_BELOW, HEAD_MIDDLE, HEAD_WIDTH, Paste, fade, head_radius
 from stages.types import CropWindow
 
 SQUARE = Similarity(60.25, 44.5, 21.0, 0.4)
@@ -16,6 +16,10 @@ SQUARE = Similarity(60.25, 44.5, 21.0, 0.4)
 def grid(count=81):
     across, down = np.meshgrid(np.linspace(-2, 2, count, dtype=np.float32), np.linspace(-2, 2, count, dtype=np.float32))
     return across, down
+
+
+def head_matte(across, down, feather):
+    return fade(head_radius(across, down), 1, 1 - 2 * feather)
 
 
 def test_it_holds_the_head_and_falls_smoothly_to_nothing():
