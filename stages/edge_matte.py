@@ -25,7 +25,7 @@ OUTSIDE, INSIDE = 0.45, 0.85
 """Filtered matte at and below which a pixel does not belong to the head, and from which it does. Chosen by eye."""
 ROUGH = 0.9, 0.7
 """Radii of the egg between which the rough matte rises from 0 to 1."""
-CORE = 0.8, 0.6
+CORE = 0.7, 0.5
 """Radii from which and below which a pixel is of the face whatever its colour."""
 
 

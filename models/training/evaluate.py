@@ -102,8 +102,19 @@ def sample_batch(net: StyleGANEX, folder: str, settings: PairSettings) -> Batch:
         source.close()
 
 
-def recipe_data(recipe: Path) -> tuple[dict[str, float], Proportions | None]:
-    """What strength 1 of each edit of a recipe means, and how much of the toon's proportions it asks for.
+class Asked(NamedTuple):
+    """What a recipe asks for, as far as its model is measured by it."""
+
+    units: dict[str, float]
+    """What strength 1 of each edit means."""
+    proportions: Proportions | None = None
+    """How much of the toon's; None: all."""
+    backdrop: bool = False
+    """The background is a wall of its median colour."""
+
+
+def recipe_data(recipe: Path) -> Asked:
+    """Section `data` of a recipe.
 
     Raises:
         UserError: no such recipe.
@@ -112,7 +123,8 @@ def recipe_data(recipe: Path) -> tuple[dict[str, float], Proportions | None]:
         data = yaml.safe_load(recipe.read_text(encoding="utf-8"))["data"]
         units = {name: float(settings.get("unit", 1.0)) for name, settings in data.get("edits", {}).items()}
         asked = data.get("proportions")
-        return units, None if asked is None else Proportions.model_validate(asked)
+        proportions = None if asked is None else Proportions.model_validate(asked)
+        return Asked(units, proportions, bool(data.get("backdrop", False)))
     except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError, ValueError) as error:
         raise UserError(f"{recipe}: cannot be read ({error!r})", "give the recipe of the model") from error
 
@@ -147,8 +159,8 @@ def _report(asked: argparse.Namespace) -> None:
     sets = [Path(asked.samples), *([asked.test] if asked.test is not None else [])]
     clips = asked.clip or sorted(path for folder in sets for path in (folder / "clips").glob("*.npz"))
     recipe = asked.recipe or Path("configs") / f"train_{asked.weights.stem}.yaml"
-    units, proportions = recipe_data(recipe) if asked.recipe or recipe.exists() else ({}, None)
-    material = Material(sets[0], asked.held_out, asked.test, tuple(clips), units, proportions)
+    wanted = recipe_data(recipe) if asked.recipe or recipe.exists() else Asked({})
+    material = Material(sets[0], asked.held_out, asked.test, tuple(clips), *wanted)
     report = measure(asked.weights, material)
     report.write(asked.report)
     print(report.markdown())

@@ -21,6 +21,7 @@ from models.training.measure.figures import Report, Table
 from models.training.measure.held_out import Head, Picture, head, held_out_numbers
 from models.training.measure.landmarks import LandmarkReader, agreement, share_moved
 from models.training.measure.temporal import load_clip, stability
+from models.training.palette import plain_backdrop
 from models.training.proportions import Proportions
 from models.training.record import file_sha256
 from models.training.samples import Samples, open_samples
@@ -49,6 +50,8 @@ class Material:
     """What strength 1 of each edit means, in the attribute's unit."""
     proportions: Proportions | None = None
     """How much of the toon's the recipe asks for; None: all. Agreement with what it asks for is stated too."""
+    backdrop: bool = False
+    """Sketch and mask models: the true picture stands before a wall of its background's median colour."""
 
 
 class Counterpart(NamedTuple):
@@ -84,7 +87,7 @@ def measure(weights: Path, material: Material) -> Report:
         },
     )
     if net.config.input_channels != 3:
-        _add_drawing(report, net, heads)
+        _add_drawing(report, net, heads, material.backdrop)
     elif "super_resolution" in net.metadata.get("task", ""):
         _add_super_resolution(report, net, heads)
     else:
@@ -204,9 +207,9 @@ def _add_super_resolution(report: Report, net: StyleGANEX, heads: Sequence[Head]
     _add_landmarks(report, draw(net, heads, factor=FACTORS[1]), heads, None)
 
 
-def _add_drawing(report: Report, net: StyleGANEX, heads: Sequence[Head]) -> None:
+def _add_drawing(report: Report, net: StyleGANEX, heads: Sequence[Head], backdrop: bool) -> None:
     """Sketch and mask models; the picture is one of many that the drawing allows."""
-    true = [item.image for item in heads]
+    true = [plain_backdrop(item.image, item.arrays["parsing"]) if backdrop else item.image for item in heads]
     told = draw_with_palette(net, heads)
     for name, pictures in (("colours left open", draw(net, heads)), ("colours told by z", told)):
         score = likeness(pictures, true)

@@ -172,6 +172,20 @@ def test_edits_begin_from_what_the_inversion_draws(folder):
         assert torch.equal(ours.conv.weight, theirs.conv.weight)  # pyright: ignore
 
 
+@pytest.mark.parametrize(("says", "new", "read"), [(None, False, False), (None, True, True), ("no", False, True)])
+def test_what_z_means_in_the_starting_weights_is_kept_unless_a_recipe_forgets_it(folder, says, new, read):
+    """lite_sketch and lite_mask begin from weights whose mapping no loss ever saw."""
+    init = StyleGANEX(replace(SIZES["tiny"], input_channels=1))
+    init.metadata |= {} if says is None else {"can_sample": says}
+    source = learner(folder, **KINDS["sketch"]).source
+    settings = EncoderSettings(new_mapping=new)
+    made = EncoderLearner(init.config, source, SUBSTITUTES, RATES, settings, init=init, palette=True)
+    z = torch.eye(16)
+    with torch.no_grad():
+        kept = torch.allclose(made.net.mapping(z), init.mapping(z))
+    assert kept is not read
+
+
 def test_changed_term_is_for_edits(folder):
     losses = SUBSTITUTES.model_copy(update={"changed": 1.0})
     pairs: dict[str, Any] = KINDS["edit"] | {"unchanged": 0}

@@ -116,6 +116,17 @@ def test_palette_code_tells_the_hair(folder):
     assert code[:, :12].abs().max() <= 2.5
 
 
+def test_a_backdrop_is_the_targets_alone(folder):
+    settings: dict[str, Any] = {"input": "sketch", "palette": True, "view": WHOLE}
+    plain, with_wall = (source(folder, channels=1, **settings, backdrop=wall).batch(0) for wall in (False, True))
+    assert torch.equal(plain.x, with_wall.x)
+    differs = (plain.y != with_wall.y).any(dim=1)
+    assert 0.05 < differs.float().mean() < 0.95
+    assert plain.code is not None
+    assert with_wall.code is not None
+    torch.testing.assert_close(plain.code, with_wall.code, atol=0.3, rtol=0)
+
+
 def test_mistakes_are_named(folder, tmp_path):
     with pytest.raises(UserError, match="no such folder"):
         SampleFolder(tmp_path / "none")

@@ -7,7 +7,7 @@ import torch
 
 from models.config import SIZES
 from models.styleganex import StyleGANEX
-from models.training.palette import NUMBERS, PALETTE, palette_code, read_palette
+from models.training.palette import NUMBERS, PALETTE, palette_code, plain_backdrop, read_palette
 
 LITE = replace(SIZES["tiny"], style_dim=32)
 
@@ -52,3 +52,18 @@ def test_a_narrow_network_reads_as_many_as_it_has_room_for():
     read_palette(net)
     with torch.no_grad():
         assert net.mapping(torch.eye(16)[:8]).abs().amax(dim=1).min() > 0.1
+
+
+def test_a_plain_backdrop_has_the_backgrounds_median_colour_and_leaves_the_head():
+    rng = np.random.default_rng(0)
+    image = (rng.integers(-20, 21, (40, 60, 3)) + (90, 120, 200)).astype(np.uint8)
+    parsing = np.zeros((40, 60), np.uint8)
+    parsing[10:30, 20:40] = 1
+    plain = plain_backdrop(image, parsing)
+    assert plain.dtype == np.uint8
+    assert np.array_equal(plain[11:29, 21:39], image[11:29, 21:39])
+    wall = np.median(image[parsing == 0], axis=0)
+    assert np.abs(plain[:9].astype(float) - wall).max() <= 0.5
+    assert np.array_equal(plain_backdrop(image, parsing + 1), image)
+    codes = [palette_code(picture, parsing, 64, np.random.default_rng(1))[9:NUMBERS] for picture in (image, plain)]
+    np.testing.assert_allclose(*codes, atol=0.15)
