@@ -71,11 +71,11 @@ class Overlay(ABC, Generic[Array]):
         rgb = self._background(frame, (0, 0, *self._size), device)
         for k, paste in pastes_of(item, self._size, self._feather, self._shape):
             new, matte = self._laid(paste, item.images[k], frame)
-            if self._add:
-                new = new + self._background(frame, paste.box, device)
             part = self._part(rgb, paste.box)
+            if self._add:
+                new += self._background(frame, paste.box, device)
             if matte is None:
-                part[...] = new
+                part[...] = new  # pyright: ignore[reportArgumentType]
             else:
                 self._mix(part, new, matte)
         return self._planes(rgb, frame.rotation)
