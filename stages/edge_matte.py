@@ -45,15 +45,16 @@ def guided(matte: Tensor, picture: Tensor, reach: float) -> Tensor:
     """The guided filter of a matte [h, w] by a picture [3, h, w]; windows are two boxes of radius `reach` pixels."""
     height, width = matte.shape
     shrink = max(reach / SMALL, 1.0)
+    radius = max(round(reach / shrink), 1)
     small = max(round(height / shrink), 1), max(round(width / shrink), 1)
     both = F.interpolate(torch.cat([picture, matte[None]])[None], small, mode="area")[0].double()
     products = (both[:3, None] * both[None]).flatten(0, 1)  # of each colour with each, and with the matte
-    means = _window_means(torch.cat([both, products]), max(round(reach / shrink), 1))
+    means = _window_means(torch.cat([both, products]), radius)
     mean, about = means[:4], means[4:].unflatten(0, (3, 4)) - means[:3, None] * means[None, :4]
     spread = about[:, :3] + SMOOTH * torch.eye(3, dtype=about.dtype, device=about.device)[:, :, None, None]
     slope = _solve(spread, about[:, 3])
     offset = mean[3] - (slope * mean[:3]).sum(dim=0)
-    line = _window_means(torch.cat([slope, offset[None]]), max(round(reach / shrink), 1)).float()
+    line = _window_means(torch.cat([slope, offset[None]]), radius).float()
     line = F.interpolate(line[None], (height, width), mode="bilinear", align_corners=False)[0]
     return (line[:3] * picture).sum(dim=0) + line[3]
 

@@ -47,12 +47,15 @@ class Overlay(ABC, Generic[Array]):
         frame, pastes = item.face_frame.frame, pastes_of(item, self._size, self._feather, self._shape)
         if not pastes:
             return frame.planes
+        device = item.images[0].device
         if len(pastes) == 1 and pastes[0][1].full:
-            return self._blended(frame, self._laid(pastes[0][1], item.images[pastes[0][0]], frame)[0])
+            return self._blended(frame, self._laid(pastes[0][1], item.images[pastes[0][0]])[0])
         box = blend_box(box_of(pastes), self._layout, frame.rotation, *self._size)
-        rgb, alpha = self._empty(box[3] - box[1], box[2] - box[0], item.images[0].device)
+        source = self._background(frame, box, device) if self._shape == "head" else None
+        rgb, alpha = self._empty(box[3] - box[1], box[2] - box[0], device)
         for k, paste in pastes:
-            new, matte = self._laid(paste, item.images[k], frame)
+            behind = None if source is None else self._part(source, paste.box, box[:2])
+            new, matte = self._laid(paste, item.images[k], behind)
             under, covered = self._part(rgb, paste.box, box[:2]), self._part(alpha, paste.box, box[:2])
             if matte is None:
                 under[...], covered[...] = new, 1
@@ -69,32 +72,38 @@ class Overlay(ABC, Generic[Array]):
         frame = item.face_frame.frame
         device = item.images[0].device if item.images else torch.device("cpu")
         rgb = self._background(frame, (0, 0, *self._size), device)
-        for k, paste in pastes_of(item, self._size, self._feather, self._shape):
-            new, matte = self._laid(paste, item.images[k], frame)
-            part = self._part(rgb, paste.box)
-            if self._add:
-                new += self._background(frame, paste.box, device)
+        pastes = pastes_of(item, self._size, self._feather, self._shape)
+        places = [self._part(rgb, paste.box) for _, paste in pastes]
+        # All before the first is mixed in: until then the places show the source.
+        laid = [self._laid(paste, item.images[k], behind) for (k, paste), behind in zip(pastes, places, strict=True)]
+        if self._add:
+            laid = [(new + behind, matte) for (new, matte), behind in zip(laid, places, strict=True)]
+        for under, (new, matte) in zip(places, laid, strict=True):
             if matte is None:
-                part[...] = new  # pyright: ignore[reportArgumentType]
+                under[...] = new  # pyright: ignore[reportArgumentType]
             else:
-                self._mix(part, new, matte)
+                self._mix(under, new, matte)
         return self._planes(rgb, frame.rotation)
 
-    def _laid(self, paste: Paste, image: Tensor, frame: Frame) -> tuple[Array, Array | None]:
-        """R'G'B' of the paste's box, or what is added to it, and its matte [h, w]; None: 1 everywhere."""
+    def _laid(self, paste: Paste, image: Tensor, behind: Array | None = None) -> tuple[Array, Array | None]:
+        """R'G'B' of the paste's box, or what is added to it, and its matte [h, w]; None: 1 everywhere.
+
+        Args:
+            behind: the source's R'G'B' of the box, where its head alone is shown.
+        """
         new = self._picture(paste, image)
         if self._add:
-            new = new - 0.5
+            new -= 0.5
         if paste.full:
             return new, None
         down, across = (self._array(edge, image.device) for edge in paste.edges())
         matte = down[:, None] * across[None, :]
-        if (place := paste.head_place()) is not None:
+        if behind is not None and (place := paste.head_place()) is not None:
             across, down = (
                 self._array(rows, image.device)[:, None] + self._array(columns, image.device)[None, :]
                 for rows, columns in place
             )
-            radius, behind = head_radius(across, down), self._background(frame, paste.box, image.device)
+            radius = head_radius(across, down)
             matte = matte * fade(radius, 1, 1 - 2 * self._feather) * self._to_edges(radius, behind, paste.head_side)
         return new, matte
 

@@ -167,5 +167,4 @@ def _soft_edge(start: float, length: float, count: int, feather: float) -> NDArr
     ramp = feather * length
     rise = np.clip((position - start) / ramp, 0, 1) if start > 0 else np.ones(count)
     fall = np.clip((start + length - position) / ramp, 0, 1) if start + length < count else np.ones(count)
-    edge = np.minimum(rise, fall)
-    return (edge * edge * (3 - 2 * edge)).astype(np.float32)
+    return fade(np.minimum(rise, fall), 0, 1).astype(np.float32)

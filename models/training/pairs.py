@@ -216,7 +216,10 @@ class PairSource:
         names += ["parsing"] if settings.palette or settings.backdrop else []
         names += ["toon_landmarks"] if settings.proportions is not None else []
         arrays = self._samples.load(draw.index, names)
-        for name in (settings.input, target, *(["toon_landmarks"] if settings.proportions is not None else [])):
+        needed = [settings.input, target]
+        needed += ["toon_landmarks"] if settings.proportions is not None else []
+        needed += ["parsing"] if settings.backdrop else []
+        for name in needed:
             if name not in arrays:
                 raise UserError(f"training sample {draw.index}: no array {name!r}", "make the set with it")
         if settings.proportions is not None:
