@@ -8,6 +8,7 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from models.lines import draw_lines
 from stages.content import Image, Rgb, window_resampler
 from stages.errors import UserError
 from stages.types import CropWindow
@@ -16,13 +17,6 @@ _COLOR = 0.15
 """A pixel whose largest and smallest component differ by more than this is coloured."""
 _MAX_COLORED, _MIN_PAPER = 0.1, 0.5
 """A drawing has at most this share of coloured pixels, and at least this share of paper (brighter than 0.8)."""
-
-_COARSE_TO_FINE = 1.6
-"""Ratio of the two Gaussians: with it their difference comes close to a Laplacian (Marr and Hildreth 1980)."""
-_FLOOR = 0.05
-"""Added to brightness before its logarithm, so that noise in deep shadow draws no lines."""
-_STEEPNESS = 25.0
-"""How soon a line is fully black beyond the threshold; finite, so that lines fade in and out in a clip."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +68,6 @@ class SketchFromPhoto:
     def style_source(self, rgb: Image, scale: float) -> Image:
         """The picture as it is; w+ comes from x1."""
         return rgb
-
-
-def draw_lines(grey: Image, line_px: float = 1.2, threshold: float = 0.015) -> Image:
-    """Grey [H, W] in [0, 1] → lines [H, W] in [0, 1], dark on white.
-
-    A difference of Gaussians, softly thresholded as in XDoG (Winnemöller, Kyprianidis and Olsen 2012, Equation 5), but
-    of the brightness' ratio instead of its difference, so that exposure does not matter and no tone is filled in.
-    """
-    bright = grey.clip(0, 1) + np.float32(_FLOOR)
-    fine, coarse = (
-        cv2.GaussianBlur(bright, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-        for sigma in (line_px, line_px * _COARSE_TO_FINE)
-    )
-    darker = np.log(coarse / fine)
-    return (1 - np.tanh(_STEEPNESS * np.maximum(darker - threshold, 0))).astype(np.float32)
 
 
 def check_drawing(rgb: Image) -> None:

@@ -25,7 +25,7 @@ from models.training.loop import sheet_of
 from models.training.optimizers import Descent, follow, make_optimizer
 from models.training.palette import read_palette
 from models.training.settings import OptimizerSettings, Settings
-from models.training.transfer import open_attention, take_fitting, take_generator
+from models.training.transfer import attention_parameters, open_attention, take_fitting, take_generator
 from models.training.watch import require_finite
 
 FINE_LAYERS = 8
@@ -51,6 +51,9 @@ class EncoderSettings(Settings):
     so it is without this where `init` is null, or says `can_sample: no`."""
     direction_std: float = Field(default=0.05, gt=0)
     """Standard deviation of learned directions at the start, in units of w+: what tells one edit from another."""
+    attention_rate: float = Field(default=1.0, gt=0)
+    """Factor of the learning rate for the attention of the skip connections. Its single logit sums some thousand
+    weights: at the rate of the convolutions it soon leaves the range in which it has a slope, shut or open for good."""
     precision: Precision = "fp32"
     """Arithmetic of the forward pass (torch.amp); weights and losses stay fp32."""
 
@@ -129,11 +132,21 @@ class EncoderLearner:
             self.net.get_submodule(part).requires_grad_(part in settings.train)
         self.parameters = [p for p in self.net.parameters() if p.requires_grad]
         self.parameters += [self.directions] if self.directions is not None and learned else []
-        made = make_optimizer(self.parameters, optimizer)
+        made = make_optimizer(self._groups(settings.attention_rate), optimizer)
         self.descent = Descent(made, self.world, self.device, settings.precision, optimizer.clip)
         self.losses = EncoderLosses(losses, config, self.device, self.world)
         self.rate_settings = self.losses.rate_settings
         self.source, self._rates, self._settings = source, optimizer, settings
+
+    def _groups(self, attention_rate: float) -> list[dict[str, Any]]:
+        """All that learns, as the optimiser takes it."""
+        if attention_rate == 1:
+            return [{"params": self.parameters}]
+        slow = {id(p) for p in attention_parameters(self.net)}
+        return [
+            {"params": [p for p in self.parameters if id(p) not in slow]},
+            {"params": [p for p in self.parameters if id(p) in slow], "share": attention_rate},
+        ]
 
     def step(self, index: int, steps: int) -> dict[str, float]:
         """See `Learner.step`."""

@@ -27,7 +27,12 @@ class Ranger(torch.optim.RAdam):
     """
 
     def __init__(
-        self, parameters: Iterable[Tensor], lr: float, betas: tuple[float, float], every: int = 6, share: float = 0.5
+        self,
+        parameters: Iterable[Tensor] | list[dict[str, Any]],
+        lr: float,
+        betas: tuple[float, float],
+        every: int = 6,
+        share: float = 0.5,
     ) -> None:
         super().__init__(parameters, lr=lr, betas=betas)
         self._every, self._share, self._count = every, share, 0
@@ -58,8 +63,10 @@ class Ranger(torch.optim.RAdam):
                     kept.copy_(value)
 
 
-def make_optimizer(parameters: Iterable[Tensor], settings: OptimizerSettings) -> torch.optim.Optimizer:
-    """The optimiser that the settings name."""
+def make_optimizer(
+    parameters: Iterable[Tensor] | list[dict[str, Any]], settings: OptimizerSettings
+) -> torch.optim.Optimizer:
+    """The optimiser that the settings name. A group may have a factor of the learning rate of its own, `share`."""
     kind = Ranger if settings.name == "ranger" else torch.optim.Adam
     return kind(parameters, lr=settings.learning_rate, betas=settings.betas)
 
@@ -94,7 +101,7 @@ class Descent:
     def start(self, rate: float) -> None:
         """Begin a step at this learning rate, whatever a checkpoint had."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         self.optimizer.zero_grad(set_to_none=True)
 
     def backward(self, loss: Tensor) -> None:

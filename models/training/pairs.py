@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Annotated, Any, Literal, NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from pydantic import Field
 
 from models.config import ALIGNED_SIZE, ModelConfig
 from models.errors import UserError
+from models.lines import draw_lines
 from models.super_resolution import reduction
 from models.training.batches import Batch, as_tensor, mask_tensor, sketch_tensor
 from models.training.degrade import apply_table, camera_noise, colour_change, degrade_image
@@ -20,6 +22,9 @@ from models.training.proportions import Proportions, bend
 from models.training.samples import Samples
 from models.training.settings import Settings, ascending
 from models.training.views import Face, ViewSettings, aligned_view, draw_view, sampling_grid, take
+
+LINE_PX, LINE_THRESHOLD = (1.0, 1.5), (0.008, 0.03)
+"""Ranges of `photo_lines`, about the task's defaults (1.2 and 0.015)."""
 
 
 class EditSettings(Settings):
@@ -54,7 +59,10 @@ class PairSettings(Settings):
     colour_target: bool = True
     """The target goes through the same response. False: it must not follow (line art)."""
     noise: bool = False
-    """Blur, sensor noise and compression on an image input."""
+    """Blur, sensor noise and compression on an image input, and on a picture that `photo_lines` are drawn from."""
+    photo_lines: float = Field(default=0.0, ge=0, le=1)
+    """Sketch models: share of pairs whose lines are drawn from the picture as the task draws a photograph's
+    (`--source photo`, models/lines.py), with lines of other widths and thresholds; the others have array `sketch`."""
     palette: bool = False
     """Sketch and mask models: z tells the target's colours, so that random z give plausible ones."""
     palette_open: float = Field(default=0.0, ge=0, lt=1)
@@ -81,6 +89,8 @@ class Pair(NamedTuple):
     direction: int
     strength: float
     parsing: np.ndarray | None
+    lines: bool = False
+    """`x` is a picture, and the input its lines."""
 
 
 class _Draw(NamedTuple):
@@ -194,7 +204,8 @@ class PairSource:
             for _ in range(settings.crops):
                 view = draw_view(rng, pair.face, aspect, px, settings.view)
                 crop = take(x, view, px, "nearest" if settings.input == "parsing" else "cubic")
-                xs.append(camera_noise(crop, rng) if settings.noise else crop)
+                crop = camera_noise(crop, rng) if settings.noise and crop.ndim == 3 else crop
+                xs.append(_drawn(crop, rng) if pair.lines else crop)
                 ys.append(take(y, view, px, scale=scale))
                 faces.append(sampling_grid(view, style, px, ALIGNED_SIZE))
                 edits.append((pair.direction, pair.strength))
@@ -211,12 +222,13 @@ class PairSource:
     def _pair(self, draw: _Draw, settings: PairSettings) -> Pair:
         edit, rng = draw.edit, draw.rng
         target = settings.target if edit is None else f"variant_{edit}"
-        names = [settings.input, target, "landmarks"]
+        names = [settings.input, target, "landmarks", *(["image"] if settings.photo_lines else [])]
         names += ["attributes", f"attributes_{edit}"] if edit is not None else []
         names += ["parsing"] if settings.palette or settings.backdrop else []
         names += ["toon_landmarks"] if settings.proportions is not None else []
         arrays = self._samples.load(draw.index, names)
         needed = [settings.input, target]
+        needed += ["image"] if settings.photo_lines else []
         needed += ["toon_landmarks"] if settings.proportions is not None else []
         needed += ["parsing"] if settings.backdrop else []
         for name in needed:
@@ -225,9 +237,11 @@ class PairSource:
         if settings.proportions is not None:
             drawn = arrays["toon_landmarks"]
             arrays[target] = bend(arrays[target], drawn, settings.proportions.between(arrays["landmarks"], drawn))
+        lines = settings.input == "sketch" and settings.photo_lines > 0 and rng.random() < settings.photo_lines
+        x = arrays["image" if lines else settings.input]
         if settings.backdrop:
             arrays[target] = plain_backdrop(arrays[target], arrays["parsing"])
-        x, y, which, strength = arrays[settings.input], arrays[target], 0, 0.0
+        y, which, strength = arrays[target], 0, 0.0
         if edit is not None:
             which, strength = list(settings.edits).index(edit), self._change(arrays, edit, settings.edits[edit])
             if rng.random() < 0.5:
@@ -237,7 +251,7 @@ class PairSource:
         height, width = x.shape[:2]
         marks = arrays.get("landmarks")
         face = Face.of_aligned() if marks is None else Face.from_landmarks(marks, height, width)
-        return Pair(x, y, face, which, strength, arrays.get("parsing"))
+        return Pair(x, y, face, which, strength, arrays.get("parsing"), lines)
 
     def _change(self, arrays: dict[str, np.ndarray], edit: str, settings: EditSettings) -> float:
         """Strength from a scene to its variant."""
@@ -261,3 +275,10 @@ class PairSource:
             low, high = np.log(settings.degrade)
             x = degrade_image(x, float(np.exp(rng.uniform(low, high))), 64 / float(apart))
         return x, y
+
+
+def _drawn(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """uint8 RGB [s, s, 3] → its lines, uint8 [s, s], about as the task draws them by default."""
+    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    lines = draw_lines(grey, float(np.exp(rng.uniform(*np.log(LINE_PX)))), float(rng.uniform(*LINE_THRESHOLD)))
+    return np.rint(lines * 255).astype(np.uint8)

@@ -12,6 +12,7 @@ import re
 import sys
 
 import torch
+from torch import nn
 
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.errors import ModelError, UserError
@@ -58,6 +59,12 @@ def open_attention(net: StyleGANEX) -> None:
             fusion.conv.weight.mul_(0.1)
             assert fusion.conv.bias is not None
             fusion.conv.bias.fill_(2.0)  # tanh(2) = 0.96, and not yet flat
+
+
+def attention_parameters(net: StyleGANEX) -> list[nn.Parameter]:
+    """Of the skip connections' attention (StyleGANEX §4.2); [] without it."""
+    found = [fusion for fusion in net.fusion if isinstance(fusion, SkipFusion) and fusion.attention]
+    return [p for fusion in found for part in (fusion.linear, fusion.norm, fusion.conv) for p in part.parameters()]
 
 
 def native_size(key: str) -> int | None:

@@ -8,7 +8,7 @@ import pytest
 from stages.content import Image
 from stages.crop import full_window
 from stages.errors import UserError
-from stages.line_drawing import Sketch, SketchFromPhoto, check_drawing, draw_lines
+from stages.line_drawing import Sketch, SketchFromPhoto, check_drawing
 from stages.types import CropWindow
 
 
@@ -61,17 +61,6 @@ def test_slight_tints_and_shading_are_no_photograph() -> None:
     rgb = drawing() * np.array([1.0, 0.97, 0.9], np.float32)
     rgb[50:70, 20:60] *= 0.6
     check_drawing(rgb)
-
-
-def test_lines_are_drawn_where_it_is_darker() -> None:
-    grey = np.full((64, 64), 0.6, np.float32)
-    grey[30:33] = 0.3
-    lines = draw_lines(grey)
-    assert lines[31].max() < 0.1
-    assert lines[:20].min() == 1
-    assert draw_lines(np.full((16, 16), 0.4, np.float32)).min() == 1
-    # A bright line on dark paints nothing on itself.
-    assert draw_lines(1 - grey)[31].min() == 1
 
 
 def test_a_picture_becomes_a_drawing(portrait: np.ndarray) -> None:

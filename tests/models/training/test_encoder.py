@@ -17,6 +17,7 @@ from models.training.loop import Run
 from models.training.pairs import EditSettings, PairSettings, PairSource
 from models.training.samples import SampleFolder
 from models.training.settings import OptimizerSettings, RunSettings
+from models.training.transfer import attention_parameters
 from models.training.views import ViewSettings
 from tests.models.training.drawn_heads import make_samples
 
@@ -170,6 +171,28 @@ def test_edits_begin_from_what_the_inversion_draws(folder):
     again = begun(made.average)
     for ours, theirs in zip(again.net.fusion, made.net.fusion, strict=True):
         assert torch.equal(ours.conv.weight, theirs.conv.weight)  # pyright: ignore
+
+
+@pytest.mark.parametrize("name", ["adam", "ranger"])
+def test_attention_learns_at_its_own_rate(folder, name):
+    """Its one logit sums some thousand weights: at the rate of the convolutions it is shut or open for good."""
+    rates = OptimizerSettings.model_validate({"name": name, "learning_rate": 0.01, "warmup": 0, "clip": 0})
+
+    def moved(share: float) -> tuple[float, float]:
+        settings = EncoderSettings(attention_rate=share)
+        made = learner(folder, rates=rates, settings=settings, **(KINDS["edit"] | {"unchanged": 0}))
+        slow = {id(p) for p in attention_parameters(made.net)}
+        before = [p.detach().clone() for p in made.parameters]
+        made.step(0, 10)
+        steps = [
+            (id(p) in slow, (p.detach() - old).abs().max().item())
+            for p, old in zip(made.parameters, before, strict=True)
+        ]
+        return max(step for is_slow, step in steps if is_slow), max(step for is_slow, step in steps if not is_slow)
+
+    (attention, others), (slower, same) = moved(1.0), moved(0.05)
+    assert slower == pytest.approx(0.05 * attention, rel=1e-3)
+    assert same == pytest.approx(others, rel=1e-3)
 
 
 @pytest.mark.parametrize(("says", "new", "read"), [(None, False, False), (None, True, True), ("no", False, True)])

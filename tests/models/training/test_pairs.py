@@ -147,3 +147,19 @@ def test_mistakes_are_named(folder, tmp_path):
         SampleFolder(tmp_path).load(0, ["image"])
     np.savez(tmp_path / "broken.npz", image=np.zeros((8, 8, 3), np.uint8))
     assert list(SampleFolder(tmp_path).load(0, ["image", "absent"])) == ["image"]
+
+
+def test_lines_of_the_picture_stand_in_for_the_drawn_ones(folder):
+    """What `--source photo` draws of a picture is denser than a renderer's outlines; a model has to know both."""
+    whole = {"channels": 1, "input": "sketch", "scenes": 1, "crops": 1, "view": WHOLE.model_copy(update={"mirror": 0})}
+    drawn, lines = source(folder, **whole), source(folder, photo_lines=1, **whole)
+    for step in range(3):
+        ours = lines.batch(step)
+        assert ours.x.shape == (1, 1, 64, 64)
+        assert (ours.x > 0.99).float().mean() > 0.5  # paper
+        assert (ours.x < 0.3).any()  # ink
+    mixed = source(folder, photo_lines=0.5, **whole)
+    assert equal(mixed.batch(1), source(folder, photo_lines=0.5, **whole).batch(1))
+    noisy = source(folder, photo_lines=1, noise=True, **whole)
+    assert not all(equal(noisy.batch(step), lines.batch(step)) for step in range(4))
+    assert all(torch.equal(source(folder, noise=True, **whole).batch(n).x, drawn.batch(n).x) for n in range(3))
