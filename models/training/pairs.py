@@ -279,6 +279,6 @@ class PairSource:
 
 def _drawn(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """uint8 RGB [s, s, 3] → its lines, uint8 [s, s], about as the task draws them by default."""
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY) / np.float32(255), np.float32)
     lines = draw_lines(grey, float(np.exp(rng.uniform(*np.log(LINE_PX)))), float(rng.uniform(*LINE_THRESHOLD)))
     return np.rint(lines * 255).astype(np.uint8)

@@ -179,8 +179,8 @@ def test_attention_learns_at_its_own_rate(folder, name):
     rates = OptimizerSettings.model_validate({"name": name, "learning_rate": 0.01, "warmup": 0, "clip": 0})
 
     def moved(share: float) -> tuple[float, float]:
-        settings = EncoderSettings(attention_rate=share)
-        made = learner(folder, rates=rates, settings=settings, **(KINDS["edit"] | {"unchanged": 0}))
+        pairs: dict[str, Any] = KINDS["edit"] | {"unchanged": 0}
+        made = learner(folder, rates=rates, settings=EncoderSettings(attention_rate=share), **pairs)
         slow = {id(p) for p in attention_parameters(made.net)}
         before = [p.detach().clone() for p in made.parameters]
         made.step(0, 10)
