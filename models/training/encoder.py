@@ -145,7 +145,7 @@ class EncoderLearner:
         slow = {id(p) for p in attention_parameters(self.net)}
         return [
             {"params": [p for p in self.parameters if id(p) not in slow]},
-            {"params": [p for p in self.parameters if id(p) in slow], "share": attention_rate},
+            {"params": [p for p in self.parameters if id(p) in slow], "factor": attention_rate},
         ]
 
     def step(self, index: int, steps: int) -> dict[str, float]:

@@ -66,7 +66,7 @@ class Ranger(torch.optim.RAdam):
 def make_optimizer(
     parameters: Iterable[Tensor] | list[dict[str, Any]], settings: OptimizerSettings
 ) -> torch.optim.Optimizer:
-    """The optimiser that the settings name. A group may have a factor of the learning rate of its own, `share`."""
+    """The optimiser that the settings name. A group may have a `factor` of the learning rate of its own."""
     kind = Ranger if settings.name == "ranger" else torch.optim.Adam
     return kind(parameters, lr=settings.learning_rate, betas=settings.betas)
 
@@ -101,7 +101,7 @@ class Descent:
     def start(self, rate: float) -> None:
         """Begin a step at this learning rate, whatever a checkpoint had."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate * group.get("share", 1.0)
+            group["lr"] = rate * group.get("factor", 1.0)
         self.optimizer.zero_grad(set_to_none=True)
 
     def backward(self, loss: Tensor) -> None:

@@ -120,6 +120,10 @@ class PairSource:
                 f"data.input: {settings.input} has {channels} channels, the model takes {model.input_channels}",
                 f"set model.input_channels: {channels}",
             )
+        if settings.photo_lines and settings.input != "sketch":
+            raise UserError(
+                f"data.photo_lines: the input is {settings.input}", "set data.input: sketch, or leave it out"
+            )
         if settings.held_out >= len(samples):
             raise UserError(f"data.held_out: {settings.held_out} of {len(samples)} samples", "leave some to train on")
         for factor in settings.degrade or ():
@@ -222,22 +226,20 @@ class PairSource:
     def _pair(self, draw: _Draw, settings: PairSettings) -> Pair:
         edit, rng = draw.edit, draw.rng
         target = settings.target if edit is None else f"variant_{edit}"
-        names = [settings.input, target, "landmarks", *(["image"] if settings.photo_lines else [])]
-        names += ["attributes", f"attributes_{edit}"] if edit is not None else []
-        names += ["parsing"] if settings.palette or settings.backdrop else []
-        names += ["toon_landmarks"] if settings.proportions is not None else []
-        arrays = self._samples.load(draw.index, names)
         needed = [settings.input, target]
         needed += ["image"] if settings.photo_lines else []
         needed += ["toon_landmarks"] if settings.proportions is not None else []
         needed += ["parsing"] if settings.backdrop else []
+        names = [*needed, "landmarks", *(["parsing"] if settings.palette else [])]
+        names += ["attributes", f"attributes_{edit}"] if edit is not None else []
+        arrays = self._samples.load(draw.index, list(dict.fromkeys(names)))  # each is read once
         for name in needed:
             if name not in arrays:
                 raise UserError(f"training sample {draw.index}: no array {name!r}", "make the set with it")
         if settings.proportions is not None:
             drawn = arrays["toon_landmarks"]
             arrays[target] = bend(arrays[target], drawn, settings.proportions.between(arrays["landmarks"], drawn))
-        lines = settings.input == "sketch" and settings.photo_lines > 0 and rng.random() < settings.photo_lines
+        lines = settings.photo_lines > 0 and rng.random() < settings.photo_lines
         x = arrays["image" if lines else settings.input]
         if settings.backdrop:
             arrays[target] = plain_backdrop(arrays[target], arrays["parsing"])

@@ -158,6 +158,8 @@ def test_lines_of_the_picture_stand_in_for_the_drawn_ones(folder):
         assert ours.x.shape == (1, 1, 64, 64)
         assert (ours.x > 0.99).float().mean() > 0.5  # paper
         assert (ours.x < 0.3).any()  # ink
+    with pytest.raises(UserError, match=r"data\.photo_lines: the input is image"):
+        source(folder, photo_lines=0.5)
     mixed = source(folder, photo_lines=0.5, **whole)
     assert equal(mixed.batch(1), source(folder, photo_lines=0.5, **whole).batch(1))
     noisy = source(folder, photo_lines=1, noise=True, **whole)
