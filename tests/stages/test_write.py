@@ -13,7 +13,9 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from stages.encoding import choose
 from stages.errors import MediaError
 from stages.media_probe import probe
 from stages.pixels import ColorTags
@@ -146,8 +148,16 @@ def test_pixel_aspect_is_kept(tmp_path):
 
 def test_the_same_settings_give_the_same_bytes(rich, tmp_path):
     for codec in ("h264", "hevc"):
-        a, b = (copy_clip(rich, tmp_path / f"{n}.mp4", codec=codec).read_bytes() for n in "ab")
-        assert a == b
+        a, b, c = (copy_clip(rich, tmp_path / f"{n}.mp4", codec=codec).read_bytes() for n in "abc")
+        assert a == b == c
+
+
+def test_x264_leaves_out_what_does_not_repeat(rich, monkeypatch):
+    for capability, expected in (("AVX512", "asm=AVX2,FMA3,BMI2"), ("AVX2", None)):
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda c=capability: c)
+        encoding = choose(probe(rich), WriteConfig().wish(), ".mp4", 160, 120)
+        assert encoding.codec == "libx264"
+        assert dict(encoding.options).get("x264-params") == expected
 
 
 def test_frames_are_passed_on_one_by_one_and_an_early_end_leaves_nothing(rich, tmp_path):
