@@ -34,7 +34,7 @@ class LossSettings(Settings):
     """Where alexnet-owt-7be5be79.pth (torchvision's) and alex.pth (the lpips package's) are; null: where those packages
     keep them."""
     changed: float = Field(default=0.0, ge=0)
-    """Edit pairs: L1 and L1 of the gradients once more, over the region alone in which input and target differ."""
+    """Edit pairs: the share of the edit that is still missing (models/training/losses.py)."""
     identity: float = Field(default=0.1, ge=0)
     """1 − cos of ArcFace features of the aligned face. 0: left out, the stated substitute where there is no file."""
     arcface_weights: Path | None = None

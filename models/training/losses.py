@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CHANGED = 0.1
-"""Mean change of a pixel and its neighbours, of a range of 2, from which it counts in full as changed by an edit."""
+"""Mean change of a pixel and its neighbours, of a range of 2, from which an edit is seen there in full."""
 
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -32,33 +32,35 @@ def reconstruction_loss(output: Tensor, target: Tensor) -> tuple[Tensor, dict[st
 
 
 def changed_loss(output: Tensor, target: Tensor, before: Tensor) -> Tensor:
-    """L1 at two scales and L1 of the gradients where an edit changes the picture, as means over that region.
+    """Share of an edit that is still missing: 0 when it is drawn, 1 when nothing is, where it changes the picture.
 
-    A smile is a hundredth of the picture: in a mean over all of it nothing would tell a network to draw one.
+    L1, L1 at a quarter of the size and L1 of the gradients, each over the same of the edit itself. A smile is a
+    hundredth of the picture: in a mean over all of it nothing would tell a network to draw one. And a pixel counts the
+    less, the more changes around it: folds of skin are faint, and the hair that turns grey with them is not.
 
     Args:
-        output, target, before: [B, 3, H, W] in [−1, 1]; `before` is what the edit starts from.
+        output, target, before: [B, 3, H, W] in [−1, 1], H and W multiples of 4; `before` is what the edit starts from.
 
     Returns:
         Mean over the batch, scalar; 0 for a picture that its edit leaves as it is.
     """
-    change = F.avg_pool2d((target - before).abs().mean(dim=1, keepdim=True), 5, stride=1, padding=2)
-    region = (change / CHANGED).clamp(max=1)
-    error = (output - target).abs()
-    down, right = (output.diff(dim=axis) - target.diff(dim=axis) for axis in (2, 3))
-    coarse = (F.avg_pool2d(output, 4) - F.avg_pool2d(target, 4)).abs()
-    terms = (
-        (error, region),
-        (coarse, F.avg_pool2d(region, 4)),
-        (down.abs(), region[:, :, 1:]),
-        (right.abs(), region[:, :, :, 1:]),
-    )
-    # Below a two-hundredth of the picture the region counts less, so that a stray pixel does not become the loss.
-    means = [
-        (e.mean(dim=1, keepdim=True) * r).sum(dim=(1, 2, 3)) / r.sum(dim=(1, 2, 3)).clamp_min(r[0].numel() / 200)
-        for e, r in terms
+    error, change = _magnitudes(output - target), _magnitudes(target - before)
+    near = F.avg_pool2d(change[0], 5, stride=1, padding=2)
+    wide = F.avg_pool2d(F.avg_pool2d(near, 4), 9, stride=1, padding=4, count_include_pad=False)
+    weight = (near / CHANGED).clamp(max=1) / (CHANGED + F.interpolate(wide, scale_factor=4.0))
+    weights = (weight, F.avg_pool2d(weight, 4), weight[:, :, 1:], weight[:, :, :, 1:])
+    # An edit of less than a few hundredths of the picture's pixels counts less: a stray pixel is not the loss.
+    shares = [
+        (e * w).sum(dim=(1, 2, 3)) / (c * w).sum(dim=(1, 2, 3)).clamp_min(e[0].numel() / 400)
+        for e, c, w in zip(error, change, weights, strict=True)
     ]
-    return torch.stack(means).sum(dim=0).mean()
+    return torch.stack(shares).mean()
+
+
+def _magnitudes(difference: Tensor) -> list[Tensor]:
+    """Mean over the channels of |d|, of |d| at a quarter of the size, and of its differences down and to the right."""
+    parts = (difference, F.avg_pool2d(difference, 4), difference.diff(dim=2), difference.diff(dim=3))
+    return [part.abs().mean(dim=1, keepdim=True) for part in parts]
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

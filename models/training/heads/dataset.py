@@ -22,7 +22,7 @@ from models.training.heads.human import load_human
 from models.training.heads.sample import VARIANTS, Renderer
 from models.training.heads.sampling import sample_scene
 
-VERSION = 1
+VERSION = 2
 """Of what the pictures look like; a set of another version is not continued."""
 
 

@@ -158,7 +158,7 @@ def edits(scene: Scene) -> dict[str, Scene]:
     colors: list[Rgb] = list(HAIR_COLORS.values())
     other = max(colors[:7], key=lambda color: abs(np.log(sum(color) / sum(scene.hair_color))))
     return {
-        "age": scene.edited(age=25.0 if scene.years < 55 else -25.0),
+        "age": scene.edited(age=40.0 if scene.years < 50 else -40.0),
         "smile": scene.edited(smile=0.8 if scene.smile < 0.5 else -1.0),
         "hair": scene.edited(hair=other),
         "eye_size": scene.edited(eye_size=0.8),

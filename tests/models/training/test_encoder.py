@@ -195,6 +195,18 @@ def test_attention_learns_at_its_own_rate(folder, name):
     assert same == pytest.approx(others, rel=1e-3)
 
 
+@pytest.mark.parametrize("learns", [True, False])
+def test_gradients_through_the_style_crop_are_a_choice(folder, learns):
+    """Nothing but the style crop passes through the heads of w+; the rest of the encoder learns from the content."""
+    made = learner(folder, settings=EncoderSettings(learn_style=learns, fix_norms_at=0), **KINDS["edit"])
+    before = {name: p.detach().clone() for name, p in made.net.encoder.named_parameters()}  # type: ignore[union-attr]
+    made.step(0, 10)
+    after = dict(made.net.encoder.named_parameters())  # type: ignore[union-attr]
+    moved = {name for name, p in after.items() if not torch.equal(p.detach(), before[name])}
+    assert any(name.startswith("styles.") for name in moved) is learns
+    assert any(not name.startswith("styles.") for name in moved)
+
+
 @pytest.mark.parametrize(("says", "new", "read"), [(None, False, False), (None, True, True), ("no", False, True)])
 def test_what_z_means_in_the_starting_weights_is_kept_unless_a_recipe_forgets_it(folder, says, new, read):
     """lite_sketch and lite_mask begin from weights whose mapping no loss ever saw."""

@@ -42,19 +42,34 @@ def test_gradient_reaches_the_output(picture):
     assert output.grad.abs().sum() > 0
 
 
-def test_a_small_change_counts_as_much_as_a_large_one(picture):
-    """Leaving an edit undone costs about the same on a patch of 8×8 as on one of 16×16, and nothing elsewhere."""
-    undone = []
+def test_what_is_missing_of_an_edit_counts_by_its_own_size(picture):
+    """Undone costs 1, half done a half, drawn nothing; on a patch of 8×8 as on one of 16×16, and nothing elsewhere."""
     for side in (8, 16):
         target = picture.clone()
         target[:, :, 8 : 8 + side, 8 : 8 + side] = -picture[:, :, 8 : 8 + side, 8 : 8 + side]
         assert changed_loss(target, target, picture).item() == 0
-        undone.append(changed_loss(picture, target, picture).item())
+        assert changed_loss(picture, target, picture).item() == pytest.approx(1, abs=1e-5)
+        assert changed_loss((picture + target) / 2, target, picture).item() == pytest.approx(0.5, abs=1e-5)
         elsewhere = target.clone()
         elsewhere[:, :, :4, 28:] += 0.5
         assert changed_loss(elsewhere, target, picture).item() == 0
-    assert undone[0] == pytest.approx(undone[1], rel=0.35)
-    assert undone[0] > 0.5
+
+
+def test_a_fold_counts_beside_a_broad_change():
+    before = torch.zeros(1, 3, 96, 96)
+    broad, fold = torch.zeros_like(before), torch.zeros_like(before)
+    broad[:, :, :40] = 0.6  # hair turns grey
+    fold[:, :, 80:82, 20:76] = -0.15
+    target = before + broad + fold
+    share = float(fold.abs().sum() / (target - before).abs().sum())
+    assert changed_loss(target - fold, target, before).item() > 4 * share
+
+
+def test_an_edit_of_a_stray_pixel_is_not_the_loss():
+    before = torch.zeros(1, 3, 64, 64)
+    target = before.clone()
+    target[:, :, 30, 30] = 0.5
+    assert changed_loss(before, target, before).item() < 0.5
 
 
 def test_no_change_costs_nothing(picture):
