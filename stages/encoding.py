@@ -54,8 +54,8 @@ PRESET = {"libx264": "fast", "libsvtav1": "6"}
 of the time (a talking head of 400 × 336)."""
 
 REPEATABLE_ASM = "AVX2,FMA3,BMI2"
-"""What x264 uses on processors with AVX-512, which have these too. Its macroblock tree with AVX-512 reads beyond a row,
-and the same pictures come out in other bytes from run to run (found at widths up to 854); without, it is as fast."""
+"""What x264 uses on processors with AVX-512, which have these too. With AVX-512 its macroblock tree differs from run to
+run, even with one thread, and so do the bytes of the same pictures (seen at widths up to 854)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def changed_loss(output: Tensor, target: Tensor, before: Tensor) -> Tensor:
     less, the more changes around it: folds of skin are faint, and the hair that turns grey with them is not.
 
     Args:
-        output, target, before: [B, 3, H, W] in [−1, 1], H and W multiples of 4; `before` is what the edit starts from.
+        output, target, before: [B, 3, H, W] in [−1, 1]; `before` is what the edit starts from.
 
     Returns:
         Mean over the batch, scalar; 0 for a picture that its edit leaves as it is.
@@ -47,9 +47,9 @@ def changed_loss(output: Tensor, target: Tensor, before: Tensor) -> Tensor:
     error, change = _magnitudes(output - target), _magnitudes(target - before)
     near = F.avg_pool2d(change[0], 5, stride=1, padding=2)
     wide = F.avg_pool2d(F.avg_pool2d(near, 4), 9, stride=1, padding=4, count_include_pad=False)
-    weight = (near / CHANGED).clamp(max=1) / (CHANGED + F.interpolate(wide, scale_factor=4.0))
+    weight = (near / CHANGED).clamp(max=1) / (CHANGED + F.interpolate(wide, near.shape[2:]))
     weights = (weight, F.avg_pool2d(weight, 4), weight[:, :, 1:], weight[:, :, :, 1:])
-    # An edit of less than a few hundredths of the picture's pixels counts less: a stray pixel is not the loss.
+    # An edit of less than about a two-hundredth of the picture counts less: a stray pixel is not the loss.
     shares = [
         (e * w).sum(dim=(1, 2, 3)) / (c * w).sum(dim=(1, 2, 3)).clamp_min(e[0].numel() / 400)
         for e, c, w in zip(error, change, weights, strict=True)

@@ -7,7 +7,8 @@ One record per file, by its stem:
     sha256, bytes of the file
     recipe        configs/*.yaml, and `overrides`: dotted setting → value laid over it, places left out
     init          {file, sha256} that the run began from, or null
-    heads         {count, seed, size, variants, version} of the set as the run saw it, or null: no synthetic heads
+    heads         {count, seed, size, variants, version} of the set as the run saw it, or of a later one in which
+                  what the run reads is the same; null: no synthetic heads
     seed, threads, steps, seconds, hardware, torch
     first_losses  of the first steps, to seven digits; `last_loss`: mean of the last 50
     held_out      figure → value, by `models.training.evaluate --report … --record`; `measured_on` says on what

@@ -55,6 +55,11 @@ def test_what_is_missing_of_an_edit_counts_by_its_own_size(picture):
         assert changed_loss(elsewhere, target, picture).item() == 0
 
 
+def test_sizes_need_not_divide(picture):
+    small = picture[:, :, :18, :9]  # crops of a small model
+    assert changed_loss(small, -small, small).item() == pytest.approx(1, abs=1e-5)
+
+
 def test_a_fold_counts_beside_a_broad_change():
     before = torch.zeros(1, 3, 96, 96)
     broad, fold = torch.zeros_like(before), torch.zeros_like(before)
