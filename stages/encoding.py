@@ -55,8 +55,8 @@ of the time (a talking head of 400 × 336)."""
 
 REPEATABLE_ASM = "AVX2,FMA3,BMI2"
 """What x264 uses on processors with AVX-512, which have these too. With AVX-512 its macroblock tree differs from run to
-run, even with one thread, and so do the bytes of the same pictures (seen at widths up to 854). Costs a sixth of its speed
-at 640 × 360."""
+run, even with one thread, and so do the bytes of the same pictures (seen at widths up to 854). It costs a sixth of
+its speed at 640 × 360."""
 
 
 @dataclass(frozen=True, slots=True)
