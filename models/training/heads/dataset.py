@@ -1,8 +1,8 @@
 """Sets on disk: one `.npz` per sample, resumable, the same bits for the same seed whatever the number of workers.
 
-`heads_000123.npz` holds image, toon3d, ink [S, S, 3], sketch, parsing [S, S] (all uint8), landmarks, toon_landmarks
-[68, 2] float32 (pixel indices), attributes [A] float32 in the order of `heads.json`'s `attributes`; with variants also
-`variant_<name>` [S, S, 3] and `attributes_<name>` [A]. Files are written under another name and renamed.
+`heads_000123.npz` holds image, toon3d, cartoon, ink [S, S, 3], sketch, parsing [S, S] (all uint8), landmarks,
+toon_landmarks [68, 2] float32 (pixel indices), attributes [A] float32 in the order of `heads.json`'s `attributes`; with
+variants also `variant_<name>` [S, S, 3] and `attributes_<name>` [A]. Files are written under another name and renamed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from models.training.heads.sampling import sample_scene
 
 VERSION = 2
 """Of what the pictures look like; a set of another version is not continued."""
+ARRAYS = ("image", "toon3d", "cartoon", "ink", "sketch", "parsing", "landmarks", "toon_landmarks")
+"""Of `Sample`, besides the attributes; neither is a set with other arrays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ def prepare(order: Order) -> None:
         "version": VERSION,
         "seed": order.seed,
         "size": order.size,
+        "arrays": list(ARRAYS),
         "variants": list(VARIANTS) if order.variants else [],
         "variants_every": order.variants,
         "attributes": list(sample_scene(0).attributes()),
@@ -93,16 +96,8 @@ def arrays(renderer: Renderer, seed: int, variants: bool) -> dict[str, NDArray[n
     """What the file of one sample holds."""
     scene = sample_scene(seed)
     sample = renderer.sample(scene)
-    held: dict[str, NDArray[np.generic]] = {
-        "image": sample.image,
-        "toon3d": sample.toon3d,
-        "ink": sample.ink,
-        "sketch": sample.sketch,
-        "parsing": sample.parsing,
-        "landmarks": sample.landmarks,
-        "toon_landmarks": sample.toon_landmarks,
-        "attributes": _vector(sample.attributes),
-    }
+    held: dict[str, NDArray[np.generic]] = {name: getattr(sample, name) for name in ARRAYS}
+    held["attributes"] = _vector(sample.attributes)
     if variants:
         for name, (picture, attributes) in renderer.variants(scene).items():
             held[f"variant_{name}"] = picture

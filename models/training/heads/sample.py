@@ -44,6 +44,8 @@ class Sample:
     """[H, W, 3] sRGB."""
     toon3d: Picture
     """[H, W, 3]: as an animated film has it, with other proportions."""
+    cartoon: Picture
+    """[H, W, 3]: flat tones and outlines, with the proportions of `toon3d`."""
     ink: Picture
     """[H, W, 3]: flat tones and outlines, the same geometry."""
     sketch: Picture
@@ -53,7 +55,7 @@ class Sample:
     landmarks: Floats
     """[68, 2]."""
     toon_landmarks: Floats
-    """[68, 2]: of `toon3d`."""
+    """[68, 2]: of `toon3d` and `cartoon`."""
     attributes: Mapping[str, float]
 
 
@@ -92,6 +94,7 @@ class Renderer:
         return Sample(
             image=image,
             toon3d=self._film(scene, toon, behind),
+            cartoon=self._ink(scene, toon, look(toon.mesh, toon.coverage, scene), behind)[0],
             ink=ink,
             sketch=lined,
             parsing=self._parsing(seen, view.coverage),

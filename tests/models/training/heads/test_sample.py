@@ -30,7 +30,7 @@ def at(picture, points):
 
 
 def test_shapes(sample):
-    for picture in (sample.image, sample.toon3d, sample.ink):
+    for picture in (sample.image, sample.toon3d, sample.cartoon, sample.ink):
         assert picture.shape == (SIZE, SIZE, 3)
         assert picture.dtype == np.uint8
         assert picture.std() > 10
@@ -42,7 +42,7 @@ def test_shapes(sample):
 def test_the_same_seed_gives_the_same_bits(stage, renderer, scene, sample):
     renderer.image(sample_scene(99))  # what was drawn before does not matter
     again = Renderer(stage, SIZE).sample(scene)
-    for name in ("image", "toon3d", "ink", "sketch", "parsing", "landmarks", "toon_landmarks"):
+    for name in ("image", "toon3d", "cartoon", "ink", "sketch", "parsing", "landmarks", "toon_landmarks"):
         assert np.array_equal(getattr(again, name), getattr(sample, name)), name
 
 
@@ -77,6 +77,19 @@ def test_the_cartoon_has_larger_eyes_in_the_same_place(sample):
     assert eye(sample.toon_landmarks) > 1.15 * eye(sample.landmarks)
     shift = np.linalg.norm(sample.toon_landmarks[36:48].mean(axis=0) - sample.landmarks[36:48].mean(axis=0))
     assert shift < 0.02 * SIZE
+
+
+def test_the_cartoon_is_the_ink_drawing_of_the_changed_face(sample):
+    """The wall is alike; the eyes show more white, as in the film, and lines that the film has not."""
+    assert (np.abs(sample.cartoon.astype(int) - sample.ink).max(axis=2) <= 3)[sample.parsing == 0].mean() > 0.9
+    left, top = sample.toon_landmarks[36:48].min(axis=0).astype(int) - 2
+    right, bottom = sample.toon_landmarks[36:48].max(axis=0).astype(int) + 3
+    white, dark = {}, {}
+    for name in ("cartoon", "toon3d", "ink"):
+        eyes = getattr(sample, name)[top:bottom, left:right]
+        white[name], dark[name] = (eyes.min(axis=2) > 140).sum(), (eyes.max(axis=2) < 70).sum()
+    assert white["cartoon"] > 1.3 * white["ink"]
+    assert dark["cartoon"] > 2 * dark["toon3d"]
 
 
 def test_variants_change_what_they_name(renderer, scene, sample):
