@@ -18,7 +18,7 @@ from models.training.adversary import Adversary, AdversarySettings
 from models.training.batches import Batch
 from models.training.distributed import World
 from models.training.identity import IdentityLoss
-from models.training.losses import changed_loss, reconstruction_loss
+from models.training.losses import changed_loss, detail_loss, reconstruction_loss
 from models.training.settings import Settings
 
 
@@ -35,6 +35,8 @@ class LossSettings(Settings):
     keep them."""
     changed: float = Field(default=0.0, ge=0)
     """Edit pairs: the share of the edit that is still missing (models/training/losses.py)."""
+    detail: float = Field(default=0.0, ge=0)
+    """How far the local amount of detail is off, wherever the edges are (models/training/losses.py): against blur."""
     identity: float = Field(default=0.1, ge=0)
     """1 − cos of ArcFace features of the aligned face. 0: left out, the stated substitute where there is no file."""
     arcface_weights: Path | None = None
@@ -93,6 +95,8 @@ class EncoderLosses:
         if settings.changed and batch.strength is not None:
             before = F.interpolate(batch.x, target.shape[2:], mode="bilinear", antialias=True)
             terms.append(("changed", settings.changed, changed_loss(output, target, before)))
+        if settings.detail:
+            terms.append(("detail", settings.detail, detail_loss(output, target)))
         if self._identity is not None and batch.face is not None:
             terms.append(("identity", settings.identity, self._identity(output, target, batch.face)))
         if settings.w_norm:

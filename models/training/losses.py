@@ -9,6 +9,9 @@ from torch import Tensor
 CHANGED = 0.1
 """Mean change of a pixel and its neighbours, of a range of 2, from which an edit is seen there in full."""
 
+LEAST_DETAIL = 0.005
+"""Mean gradient of a range of 2 below which a picture is smooth all over."""
+
 
 def reconstruction_loss(output: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
     """L1 at three scales, L1 of the gradients (keeps lines sharp), and 1 − SSIM.
@@ -61,6 +64,28 @@ def _magnitudes(difference: Tensor) -> list[Tensor]:
     """Mean over the channels of |d|, of |d| at a quarter of the size, and of its differences down and to the right."""
     parts = (difference, F.avg_pool2d(difference, 4), difference.diff(dim=2), difference.diff(dim=3))
     return [part.abs().mean(dim=1, keepdim=True) for part in parts]
+
+
+def detail_loss(output: Tensor, target: Tensor) -> Tensor:
+    """How far the local amount of detail is off, as a share of the target's: 1 for a picture of one colour.
+
+    Detail is the mean size of the gradients in windows of 8 pixels, wherever in them the edges are. A network that
+    cannot tell where the hairs of a changed head will lie does best by any loss of pixels when it draws none.
+
+    Args:
+        output, target: [B, 3, H, W] in [−1, 1], at least 9 pixels high and wide.
+
+    Returns:
+        Mean over the batch, scalar.
+    """
+    ours, theirs = _detail(output), _detail(target)
+    share = (ours - theirs).abs().mean(dim=(1, 2)) / theirs.mean(dim=(1, 2)).clamp_min(LEAST_DETAIL)
+    return share.mean()
+
+
+def _detail(x: Tensor) -> Tensor:
+    """[B, 3, H, W] → [B, h, w]: mean |∂y| + |∂x| in windows of 8 pixels, every 4."""
+    return F.avg_pool2d(x.diff(dim=2)[..., 1:].abs() + x.diff(dim=3)[..., 1:, :].abs(), 8, stride=4).mean(dim=1)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:

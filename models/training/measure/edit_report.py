@@ -41,10 +41,10 @@ def add_edits(
     for sweep in sweeps.values():
         _add_verdict(report, sweep, reader.trust)
     report.tables.append(_means(sweeps))
-    report.tables.append(_cross(meter, sweeps))
+    strengths = {name: [_strength(head, name, units.get(name)) for head in heads] for name in names}
+    report.tables.append(_cross(meter, sweeps, strengths))
     for name in names:
-        strengths = [_strength(head, name, units.get(name)) for head in heads]
-        found = meter.likeness(net, names, name, strengths, plain)
+        found = meter.likeness(net, names, name, strengths[name], plain)
         if found is not None:
             note = f"against the renderer's own edit of {found.heads} heads; 1 is all of it"
             report.add(f"{name}: share of the true change", found.share, note=note)
@@ -74,17 +74,25 @@ def _means(sweeps: Mapping[str, Sweep]) -> Table:
     return Table("Mean reading over the strengths:", ("direction", *(f"{s:+g}" for s in STRENGTHS)), rows)
 
 
-def _cross(meter: EditMeter, sweeps: Mapping[str, Sweep]) -> Table:
-    """Change of every reading from strength 0 to 1; below each the renderer's own edit by the same instruments."""
-    rows, zero, one = [], STRENGTHS.index(0.0), STRENGTHS.index(1.0)
+def _cross(meter: EditMeter, sweeps: Mapping[str, Sweep], strengths: Mapping[str, Sequence[float]]) -> Table:
+    """Change of every reading from strength 0 on; below each the renderer's own edit by the same instruments.
+
+    Args:
+        strengths: of the renderer's edit of each head; 0 where it has none.
+    """
+    rows, zero = [], STRENGTHS.index(0.0)
     for name, sweep in sweeps.items():
-        change = {key: _mean(row[:, one] - row[:, zero]) for key, row in sweep.readings.items()}
-        rows.append((f"{name} +1", *(f"{change[key]:+.2f}" for key in UNITS)))
+        for place, strength in enumerate(STRENGTHS):
+            if strength > 0:
+                change = {key: _mean(row[:, place] - row[:, zero]) for key, row in sweep.readings.items()}
+                rows.append((f"{name} {strength:+g}", *(f"{change[key]:+.2f}" for key in UNITS)))
         true, count = meter.true_change(name)
         if count:
-            rows.append((f"renderer's {name} ({count})", *(f"{true[key]:+.2f}" for key in UNITS)))
+            usual = np.mean(np.abs([strength for strength in strengths[name] if strength]))
+            label = f"renderer's {name}, {usual:+.2g} ({count})"
+            rows.append((label, *(f"{true[key]:+.2f}" for key in UNITS)))
     header = ("edit", *(f"{name} ({unit})" for name, unit in UNITS.items()))
-    return Table("What each edit changes, mean over the heads:", header, rows)
+    return Table("What each edit changes, mean over the heads (the renderer's at its mean strength):", header, rows)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -229,6 +229,18 @@ def test_changed_term_is_for_edits(folder):
     assert "changed" not in learner(folder, losses=losses).step(0, 10)
 
 
+def test_detail_term_is_for_any_pair(folder):
+    losses = SUBSTITUTES.model_copy(update={"detail": 0.5})
+    numbers = learner(folder, losses=losses, rates=RATES).step(0, 10)
+    assert numbers["detail"] > 0
+    rest = sum(
+        numbers[name] * weight
+        for name, weight in (("gradients", losses.perceptual_weight), ("l2", losses.l2))
+        if name in numbers
+    )
+    assert numbers["loss"] == pytest.approx(rest + 0.5 * numbers["detail"], rel=1e-5)
+
+
 def test_the_discriminator_sees_every_accumulated_batch(folder):
     losses = LossSettings.model_validate(
         {"l2": 1, "perceptual_weight": 0, "identity": 0, "adversarial": 0.1, "adversary": {"channels": 8}}

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from models.training.losses import changed_loss, psnr, reconstruction_loss, ssim
+from models.training.losses import changed_loss, detail_loss, psnr, reconstruction_loss, ssim
 
 
 @pytest.fixture
@@ -79,3 +79,25 @@ def test_an_edit_of_a_stray_pixel_is_not_the_loss():
 
 def test_no_change_costs_nothing(picture):
     assert changed_loss(picture + 0.3, picture, picture).item() == 0
+
+
+def test_detail_may_lie_elsewhere_but_not_be_missing():
+    """Strands that are drawn a pixel off are no blur; a picture of one colour has none of them."""
+    strands = torch.zeros(1, 3, 48, 48)
+    strands[:, :, :, ::4] = 0.8
+    assert detail_loss(strands, strands).item() == 0
+    assert detail_loss(strands.roll(1, dims=3), strands).item() < 0.15
+    assert detail_loss(0.5 * strands, strands).item() == pytest.approx(0.5, abs=1e-5)
+    assert detail_loss(torch.full_like(strands, 0.2), strands).item() == pytest.approx(1, abs=1e-5)
+    assert detail_loss(2 * strands, strands).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_a_smooth_target_makes_no_wild_share():
+    smooth = torch.zeros(2, 3, 16, 9)
+    assert detail_loss(smooth, smooth).item() == 0
+    assert (
+        detail_loss(
+            smooth + 0.01 * torch.randn(smooth.shape, generator=torch.Generator().manual_seed(0)), smooth
+        ).item()
+        < 10
+    )

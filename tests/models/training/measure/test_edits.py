@@ -73,7 +73,7 @@ def test_a_network_gets_a_row_for_every_direction(monkeypatch):
     means, cross = report.tables
     assert drawn == [-2, -1, 1, 2, 1]  # the sweep, and the strength from head 50 to its variant
     assert len(means.header) == 1 + len(STRENGTHS)
-    assert [row[0] for row in cross.rows] == ["age +1", "renderer's age (1)"]
+    assert [row[0] for row in cross.rows] == ["age +1", "age +2", "renderer's age, +1 (1)"]
     figures = report.to_dict()["figures"]
     assert figures["age: monotone"]["verdict"] == "FAIL"  # nothing happens from -2 to 0
     assert figures["age: share of the true change"]["value"] == pytest.approx(1)
