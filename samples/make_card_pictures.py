@@ -52,7 +52,7 @@ def panels(name: str) -> list[Panel]:
         return [
             Panel(f"{direction} {strength:+d}", {"kind": "edit", "direction": direction, "strength": strength})
             for direction in directions
-            for strength in (-1, 1)
+            for strength in (-2, 2)
         ]
     if name == "lite_sr":
         return [Panel(f"--factor {n}", {"kind": "super_resolution", "factor": n}) for n in (8, 16, 32)]

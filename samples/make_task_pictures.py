@@ -32,7 +32,7 @@ TASKS: tuple[tuple[str, Path, Mapping[str, Any]], ...] = (
     ("toonify, toon3d", PHOTO, {"task": {"kind": "toonify", "style": "toon3d"}}),
     *(
         (f"edit {name} {strength}", PHOTO, {"task": {"kind": "edit", "direction": name, "strength": strength}})
-        for name, strength in (("hair", 1), ("hair", -1), ("eye_size", 1), ("smile", 1), ("age", 1))
+        for name, strength in (("hair", 2), ("hair", -2), ("eye_size", 2), ("smile", 2), ("age", 2))
     ),
     ("super_resolution --factor 16", PHOTO, {"task": {"kind": "super_resolution", "factor": 16}}),
     ("inversion", PHOTO, {"task": {"kind": "inversion"}}),

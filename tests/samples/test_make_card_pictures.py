@@ -25,7 +25,7 @@ def test_every_column_is_a_render_that_this_model_is_for(name):
 def test_an_edit_model_shows_both_ends_of_each_of_its_directions():
     shown = [panel.label for panel in panels("lite_edit")]
     assert len(shown) == len(set(shown)) >= 4
-    assert [label[:-2] + "+1" for label in shown[::2]] == shown[1::2]
+    assert [label[:-2] + "+2" for label in shown[::2]] == shown[1::2]
 
 
 def test_label_maps_of_both_portraits_hold_the_parts_of_a_face():
