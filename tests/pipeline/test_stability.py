@@ -27,6 +27,12 @@ MARGIN_FRAME = 0.9
 """The same of `frame`."""
 
 
+def about(landmarks):
+    """(rows, columns) of the box that holds them."""
+    (left, top), (right, bottom) = landmarks.min(axis=0).astype(int), landmarks.max(axis=0).astype(int)
+    return slice(top, bottom), slice(left, right)
+
+
 @pytest.fixture(scope="module")
 def drifting(portrait):
     """(pictures, exact flow from each to the next [N − 1, H, W, 2] in pixels, box about the face)."""
@@ -45,17 +51,14 @@ def drifting(portrait):
     whole = [np.vstack([matrix, [0, 0, 1]]) for matrix in matrices]
     steps = [(b @ np.linalg.inv(a))[:2] for a, b in itertools.pairwise(whole)]
     flow = np.stack([here @ step.T - here[..., :2] for step in steps]).astype(np.float32)
-    landmarks = BlazeFaceDetector().detect(frames[0])[0].landmarks
-    (left, top), (right, bottom) = landmarks.min(axis=0).astype(int), landmarks.max(axis=0).astype(int)
-    return frames, flow, (slice(top, bottom), slice(left, right))
+    return frames, flow, about(BlazeFaceDetector().detect(frames[0])[0].landmarks)
 
 
 @pytest.fixture(scope="module")
 def talking():
     """The same of a synthetic head that turns and talks."""
     clip = load_head_clip()
-    (left, top), (right, bottom) = clip.landmarks[0].min(axis=0).astype(int), clip.landmarks[0].max(axis=0).astype(int)
-    return list(clip.frames), clip.flow, (slice(top, bottom), slice(left, right))
+    return list(clip.frames), clip.flow, about(clip.landmarks[0])
 
 
 @pytest.fixture
